@@ -1,0 +1,207 @@
+//! Where bytes come from and where they go: [`Input`], [`Output`].
+//!
+//! Layer: the lowest. Both are the caller's memory; what the bytes mean is
+//! none of this module's business.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem;
+
+use crate::mask;
+
+/// Received bytes, consumed from the front.
+///
+/// The pieces handed out borrow from `'b`, the caller's buffer, and not from
+/// this value: an event can be held while the connection is used to answer
+/// it. The bytes are unmasked in place, so the buffer's contents are spent.
+pub struct Input<'b> {
+    rest: &'b mut [u8],
+}
+
+impl<'b> Input<'b> {
+    /// All of `bytes` as input.
+    #[inline]
+    pub fn new(bytes: &'b mut [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Bytes not yet consumed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// True when all bytes are consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The bytes not yet consumed, untouched so far.
+    #[inline]
+    pub fn into_rest(self) -> &'b mut [u8] {
+        self.rest
+    }
+
+    /// Looks at the bytes not yet consumed.
+    #[inline]
+    pub(crate) fn peek(&self) -> &[u8] {
+        self.rest
+    }
+
+    /// Consumes `len` bytes (at most what is there) and hands them out.
+    #[inline]
+    pub(crate) fn take(&mut self, len: usize) -> &'b mut [u8] {
+        let rest = mem::take(&mut self.rest);
+        let (taken, rest) = rest.split_at_mut(len.min(rest.len()));
+        self.rest = rest;
+        taken
+    }
+
+    /// Consumes everything.
+    #[inline]
+    pub(crate) fn discard(&mut self) {
+        self.rest = &mut [];
+    }
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("len", &self.len()).finish()
+    }
+}
+
+/// Where encoded bytes are appended. They are put on the wire in order.
+///
+/// `Vec<u8>` always has room. [`FixedOutput`] is a slice with a cursor.
+///
+/// # Contract
+///
+/// While `has_room(n)` is true, `n` bytes can be appended, in any number of
+/// calls. The engine asks before it appends; a frame is appended whole or not
+/// at all.
+pub trait Output {
+    /// True if `len` more bytes can be appended. Asking changes nothing, so
+    /// that a connection which owes no bytes costs no memory.
+    fn has_room(&self, len: usize) -> bool;
+
+    /// Appends bytes that there is room for and gives the appended copy.
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8];
+
+    /// Appends bytes masked with `key` (RFC 6455, section 5.3), and leaves
+    /// `bytes` as they are. An output that can, copies and masks in one pass.
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        let mut key = key;
+        // A block at a time, so that the copy is still in the first-level
+        // cache when it is masked.
+        for block in bytes.chunks(BLOCK) {
+            key = mask::apply(self.append(block), key);
+        }
+    }
+}
+
+/// Bytes worked on at a time, so that a second pass finds them in the
+/// first-level cache.
+pub(crate) const BLOCK: usize = 16 * 1024;
+
+impl Output for Vec<u8> {
+    #[inline]
+    fn has_room(&self, _len: usize) -> bool {
+        true
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let start = self.len();
+        self.extend_from_slice(bytes);
+        &mut self[start..]
+    }
+}
+
+impl<T: Output + ?Sized> Output for &mut T {
+    #[inline]
+    fn has_room(&self, len: usize) -> bool {
+        (**self).has_room(len)
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        (**self).append(bytes)
+    }
+
+    #[inline]
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        (**self).append_masked(bytes, key);
+    }
+}
+
+/// An [`Output`] over memory of fixed size.
+///
+/// A connection needs at least [`FixedOutput::MIN_LEN`] bytes, or it could
+/// never answer the largest Ping.
+///
+/// # Example: no allocator in sight
+///
+/// ```
+/// use sockeye::{FixedOutput, Output};
+///
+/// let mut memory = [0; FixedOutput::MIN_LEN];
+/// let mut out = FixedOutput::new(&mut memory);
+/// assert!(out.has_room(5));
+/// out.append(b"hello");
+/// assert_eq!(out.filled(), b"hello");
+/// assert!(!out.has_room(FixedOutput::MIN_LEN));
+/// out.clear();
+/// assert!(out.filled().is_empty());
+/// ```
+pub struct FixedOutput<'a> {
+    memory: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> FixedOutput<'a> {
+    /// A client's Pong with 125 bytes of payload: 2 + 4 + 125.
+    pub const MIN_LEN: usize = 131;
+
+    /// An empty output over `memory`.
+    pub fn new(memory: &'a mut [u8]) -> Self {
+        Self { memory, len: 0 }
+    }
+
+    /// The bytes to put on the wire.
+    pub fn filled(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+
+    /// Forgets the filled bytes: they are on the wire.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Output for FixedOutput<'_> {
+    #[inline]
+    fn has_room(&self, len: usize) -> bool {
+        len <= self.memory.len() - self.len
+    }
+
+    /// # Panics
+    ///
+    /// If there is no room, which means that nobody asked for it.
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let room = &mut self.memory[self.len..][..bytes.len()];
+        room.copy_from_slice(bytes);
+        self.len += bytes.len();
+        room
+    }
+}
+
+impl fmt::Debug for FixedOutput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FixedOutput")
+            .field("len", &self.len)
+            .field("capacity", &self.memory.len())
+            .finish()
+    }
+}

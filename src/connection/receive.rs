@@ -1,0 +1,397 @@
+//! Bytes to pieces of messages and control frames: what RFC 6455, sections 5
+//! and 8.1, asks of a receiver. Answers nothing; that is the connection's job.
+
+use alloc::boxed::Box;
+
+use super::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
+use crate::buf::{BLOCK, Input};
+use crate::config::Config;
+use crate::control::{ControlPayload, Gathered, MAX_CONTROL_LEN};
+use crate::error::ProtocolError;
+use crate::frame::{self, FrameHeader, MAX_HEADER_LEN, Opcode};
+use crate::mask;
+use crate::utf8::Utf8Decoder;
+
+/// What was read. The connection turns it into an event and an answer.
+pub(super) enum Piece<'b> {
+    Text(TextChunk<'b>),
+    /// The text before the byte that is not UTF-8. It counts, so that what a
+    /// user sees does not depend on where the network cut the bytes.
+    TextThenInvalid(TextChunk<'b>),
+    Binary(BinaryChunk<'b>),
+    Control(Opcode, ControlPayload<'b>),
+    Violation(ProtocolError),
+}
+
+/// Where in the stream of frames the next byte stands. Holds no payload but
+/// that of a control frame which a read boundary cut.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    /// Payload bytes of the current frame still to come.
+    remaining: u64,
+    /// Payload bytes that the frames of the message so far have announced.
+    message_len: u64,
+    /// Frames of the message so far.
+    fragments: u32,
+    /// The masking key, turned so that the next byte takes its first.
+    key: [u8; 4],
+    /// A header that is not complete yet.
+    header: [u8; MAX_HEADER_LEN],
+    header_len: u8,
+    frame: Frame,
+    /// The message in progress: begun, and its last frame not finished.
+    message: Option<MessageKind>,
+    /// No chunk of the message has been handed out.
+    first: bool,
+    text: Utf8Decoder,
+    /// Boxed on first use: most control frames come whole.
+    control: Option<Box<Gathered>>,
+}
+
+/// What the next byte of input belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    Header,
+    Data { kind: MessageKind, fin: bool },
+    Control(Opcode),
+}
+
+/// What a receiver has to be told by the connection.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'c> {
+    pub(super) config: &'c Config,
+    /// The peer has to mask: it is a client.
+    pub(super) masked: bool,
+}
+
+impl Receiver {
+    pub(super) const fn new() -> Self {
+        Self {
+            remaining: 0,
+            message_len: 0,
+            fragments: 0,
+            key: [0; 4],
+            header: [0; MAX_HEADER_LEN],
+            header_len: 0,
+            frame: Frame::Header,
+            message: None,
+            first: true,
+            text: Utf8Decoder::new(),
+            control: None,
+        }
+    }
+
+    /// True when the stream could not end here without cutting a frame.
+    pub(super) fn is_inside_frame(&self) -> bool {
+        self.frame != Frame::Header || self.header_len > 0
+    }
+
+    /// Payload bytes of the current data frame still to come.
+    pub(super) fn data_remaining(&self) -> u64 {
+        if matches!(self.frame, Frame::Data { .. }) { self.remaining } else { 0 }
+    }
+
+    /// Reads the next piece. `None`: more input is needed, or the answer to a
+    /// control frame of so many payload bytes has no room; its last byte then
+    /// stays in the input, so that nobody takes the input for used up.
+    #[inline]
+    pub(super) fn next<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        context: Context<'_>,
+        room_for_answer: impl Fn(usize) -> bool,
+    ) -> Option<Piece<'b>> {
+        loop {
+            match self.frame {
+                Frame::Header => match self.read_header(input, context, &room_for_answer) {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(violation) => return Some(Piece::Violation(violation)),
+                },
+                Frame::Control(opcode) => {
+                    let payload = self.read_control(input, &room_for_answer)?;
+                    self.frame = Frame::Header;
+                    return Some(Piece::Control(opcode, payload));
+                }
+                Frame::Data { kind, fin } => {
+                    let len = self.available(input);
+                    if len == 0 && self.remaining > 0 {
+                        return None;
+                    }
+                    let piece = match kind {
+                        MessageKind::Binary => self.read_binary(input, len, fin),
+                        MessageKind::Text if self.text.is_at_boundary() => {
+                            self.read_text(input, len.min(BLOCK), fin)
+                        }
+                        MessageKind::Text => self.read_cut_char(input, len, fin),
+                    };
+                    if self.remaining == 0 {
+                        self.end_data_frame(fin);
+                    }
+                    if piece.is_some() {
+                        self.first = fin && self.remaining == 0;
+                        return piece;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Payload bytes of the current frame that are in the input.
+    #[inline]
+    fn available(&self, input: &Input<'_>) -> usize {
+        // Compared in u64: on 32-bit targets the length does not fit a usize.
+        if self.remaining < input.len() as u64 { narrow(self.remaining) } else { input.len() }
+    }
+
+    /// Consumes payload bytes and unmasks them in place.
+    #[inline]
+    fn take_payload<'b>(&mut self, input: &mut Input<'b>, len: usize) -> &'b mut [u8] {
+        let payload = input.take(len);
+        if self.key != [0; 4] {
+            self.key = mask::apply(payload, self.key);
+        }
+        self.remaining -= payload.len() as u64;
+        payload
+    }
+
+    // ---- headers ---------------------------------------------------------
+
+    /// `Ok(true)`: a header was read and its payload is next.
+    #[inline]
+    fn read_header(
+        &mut self,
+        input: &mut Input<'_>,
+        context: Context<'_>,
+        room_for_answer: impl Fn(usize) -> bool,
+    ) -> Result<bool, ProtocolError> {
+        let kept = usize::from(self.header_len);
+        let (header, used) = if kept == 0 {
+            let bytes = input.peek();
+            self.check_start(bytes, context)?;
+            match frame::decode(bytes)? {
+                Some(found) => found,
+                None => return Ok(self.keep_header(input)),
+            }
+        } else {
+            let mut bytes = self.header;
+            let more = input.len().min(MAX_HEADER_LEN - kept);
+            bytes[kept..kept + more].copy_from_slice(&input.peek()[..more]);
+            let bytes = &bytes[..kept + more];
+            self.check_start(bytes, context)?;
+            match frame::decode(bytes)? {
+                Some(found) => found,
+                None => return Ok(self.keep_header(input)),
+            }
+        };
+        if header.opcode.is_control() {
+            // A control frame without payload is complete with its header.
+            if header.len == 0 && !room_for_answer(0) {
+                return Ok(false);
+            }
+            self.frame = Frame::Control(header.opcode);
+        } else {
+            self.start_data_frame(&header, context.config)?;
+        }
+        self.key = header.mask.unwrap_or_default();
+        self.remaining = header.len;
+        self.header_len = 0;
+        input.take(used - kept);
+        Ok(true)
+    }
+
+    /// Moves the input, which ends inside a header, into the state.
+    fn keep_header(&mut self, input: &mut Input<'_>) -> bool {
+        let kept = usize::from(self.header_len);
+        let bytes = input.take(MAX_HEADER_LEN - kept);
+        self.header[kept..kept + bytes.len()].copy_from_slice(bytes);
+        #[allow(clippy::cast_possible_truncation)] // at most 14
+        {
+            self.header_len += bytes.len() as u8;
+        }
+        false
+    }
+
+    /// Checks what the first two bytes of a header say, as soon as each is
+    /// there: the rest may be long in coming.
+    #[inline]
+    fn check_start(&self, bytes: &[u8], context: Context<'_>) -> Result<(), ProtocolError> {
+        let Some(&first) = bytes.first() else { return Ok(()) };
+        let (fin, rsv, opcode) = frame::split_first(first);
+        // 5.2: "MUST be 0 unless an extension is negotiated that defines
+        // meanings for non-zero values."
+        if rsv != 0 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // 5.2: "If an unknown opcode is received, the receiving endpoint MUST
+        // _Fail the WebSocket Connection_."
+        if opcode.is_reserved() {
+            return Err(ProtocolError::ReservedOpcode);
+        }
+        if opcode.is_control() {
+            // 5.5: "All control frames [...] MUST NOT be fragmented."
+            if !fin {
+                return Err(ProtocolError::ControlFrameFragmented);
+            }
+        } else {
+            // 5.4: "The fragments of one message MUST NOT be interleaved
+            // between the fragments of another message".
+            match (opcode == Opcode::CONTINUATION, self.message) {
+                (true, None) => return Err(ProtocolError::ContinuationWithoutStart),
+                (false, Some(_)) => return Err(ProtocolError::MessageInProgress),
+                _ => {}
+            }
+        }
+        let Some(&second) = bytes.get(1) else { return Ok(()) };
+        let (masked, len) = frame::split_second(second);
+        // 5.1: "The server MUST close the connection upon receiving a frame
+        // that is not masked. [...] A client MUST close a connection if it
+        // detects a masked frame."
+        match (masked, context.masked) {
+            (false, true) => return Err(ProtocolError::UnmaskedByClient),
+            (true, false) => return Err(ProtocolError::MaskedByServer),
+            _ => {}
+        }
+        // 5.5: "All control frames MUST have a payload length of 125 bytes or
+        // less".
+        if opcode.is_control() && usize::from(len) > MAX_CONTROL_LEN {
+            return Err(ProtocolError::ControlFrameTooLong);
+        }
+        Ok(())
+    }
+
+    /// Counts a data frame against the limits, before any of its payload.
+    #[inline]
+    fn start_data_frame(
+        &mut self,
+        header: &FrameHeader,
+        config: &Config,
+    ) -> Result<(), ProtocolError> {
+        if header.len > config.max_frame_len {
+            return Err(ProtocolError::FrameTooLong);
+        }
+        let message_len = self.message_len.saturating_add(header.len);
+        if message_len > config.max_message_len {
+            return Err(ProtocolError::MessageTooLong);
+        }
+        if self.fragments >= config.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        let kind = match self.message {
+            Some(kind) => kind,
+            None if header.opcode == Opcode::TEXT => MessageKind::Text,
+            None => MessageKind::Binary,
+        };
+        // An empty last frame ends the text where it stands.
+        if header.fin && header.len == 0 && !self.text.is_at_boundary() {
+            return Err(ProtocolError::TextNotUtf8);
+        }
+        self.message = Some(kind);
+        self.message_len = message_len;
+        self.fragments += 1;
+        self.frame = Frame::Data { kind, fin: header.fin };
+        Ok(())
+    }
+
+    /// All of a data frame's payload was read.
+    #[inline]
+    fn end_data_frame(&mut self, fin: bool) {
+        self.frame = Frame::Header;
+        if fin {
+            self.message = None;
+            self.message_len = 0;
+            self.fragments = 0;
+        }
+    }
+
+    // ---- payloads --------------------------------------------------------
+
+    /// Reads `len` bytes of a binary message, which are in the input.
+    #[inline]
+    fn read_binary<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        len: usize,
+        fin: bool,
+    ) -> Option<Piece<'b>> {
+        let bytes = self.take_payload(input, len);
+        let last = fin && self.remaining == 0;
+        // A fragment that brings nothing is no news.
+        (last || !bytes.is_empty())
+            .then(|| Piece::Binary(BinaryChunk { bytes, place: self.place(last) }))
+    }
+
+    /// Reads `len` bytes of text, which are in the input and begin between
+    /// two characters.
+    #[inline]
+    fn read_text<'b>(&mut self, input: &mut Input<'b>, len: usize, fin: bool) -> Option<Piece<'b>> {
+        let bytes = self.take_payload(input, len);
+        let decoded = self.text.decode(bytes);
+        let last = fin && self.remaining == 0;
+        let valid = decoded.valid && !(last && !self.text.is_at_boundary());
+        let chunk = |last| TextChunk { text: Text::Input(decoded.text), place: self.place(last) };
+        match (valid, decoded.text.is_empty()) {
+            (true, true) if !last => None,
+            (true, _) => Some(Piece::Text(chunk(last))),
+            (false, true) => Some(Piece::Violation(ProtocolError::TextNotUtf8)),
+            (false, false) => Some(Piece::TextThenInvalid(chunk(false))),
+        }
+    }
+
+    /// Reads bytes, at most `len`, until the character that a boundary cut is
+    /// whole.
+    fn read_cut_char<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        len: usize,
+        fin: bool,
+    ) -> Option<Piece<'b>> {
+        for _ in 0..len {
+            let &mut [byte] = self.take_payload(input, 1) else { return None };
+            match self.text.complete(byte) {
+                Ok(None) => {}
+                Ok(Some(char)) => {
+                    let place = self.place(fin && self.remaining == 0);
+                    return Some(Piece::Text(TextChunk { text: Text::Joined(char), place }));
+                }
+                Err(_) => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
+            }
+        }
+        // 8.1 by way of 5.6: the whole message MUST be valid UTF-8.
+        (fin && self.remaining == 0).then_some(Piece::Violation(ProtocolError::TextNotUtf8))
+    }
+
+    /// Reads a control frame's payload; hands it out when it is whole.
+    fn read_control<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        room_for_answer: impl Fn(usize) -> bool,
+    ) -> Option<ControlPayload<'b>> {
+        let len = self.available(input);
+        let kept = self.control.as_ref().map_or(0, |c| c.as_bytes().len());
+        let completes = len as u64 == self.remaining;
+        if completes && !room_for_answer(kept + len) {
+            return None;
+        }
+        if completes && kept == 0 {
+            return Some(ControlPayload::borrowed(self.take_payload(input, len)));
+        }
+        if len > 0 {
+            let bytes = self.take_payload(input, len);
+            self.control.get_or_insert_with(|| Box::new(Gathered::new())).extend(bytes);
+        }
+        if completes { self.control.take().map(ControlPayload::gathered) } else { None }
+    }
+
+    #[inline]
+    fn place(&self, last: bool) -> Place {
+        Place { first: self.first, last }
+    }
+}
+
+/// `len` is less than that of a slice in memory wherever this is called.
+#[allow(clippy::cast_possible_truncation)]
+#[inline]
+fn narrow(len: u64) -> usize {
+    len as usize
+}

@@ -1,0 +1,181 @@
+//! Deadlines of an open connection. What happens arms them without a clock;
+//! `handle_timeout` is the one place that learns the time.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::control::Gathered;
+use crate::time::Instant;
+
+/// What happened since the time was last told. Eight bits, so that a
+/// connection without deadlines carries no more than this.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Happened {
+    /// Bytes came: puts the next keep-alive Ping off.
+    pub(super) received: bool,
+    /// A data frame came or went: puts the idle deadline off.
+    pub(super) data: bool,
+    /// A Close frame came or went: starts the close deadline.
+    pub(super) closing: bool,
+    /// A Ping of the application's went, or a Pong to one of ours came.
+    pub(super) ping: bool,
+}
+
+impl Happened {
+    pub(super) fn anything(self) -> bool {
+        self.received || self.data || self.closing || self.ping
+    }
+}
+
+/// Boxed on first use: a connection whose deadlines are off owns none.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    last_received: Option<Instant>,
+    last_data: Option<Instant>,
+    close_deadline: Option<Instant>,
+    /// The engine's own Ping, waiting for its Pong.
+    keep_alive: Option<Ping>,
+    pong_deadline: Option<Instant>,
+    /// The application's latest Ping, waiting for its Pong.
+    asked: Option<Ping>,
+    /// When the Ping went whose Pong has come.
+    answered: Option<Instant>,
+    round_trip: Option<Duration>,
+    /// Keep-alive Pings so far; also their payload.
+    pings: u64,
+}
+
+#[derive(Debug)]
+struct Ping {
+    payload: Gathered,
+    /// `None` until the time is told.
+    sent: Option<Instant>,
+}
+
+impl Ping {
+    fn new(payload: &[u8], sent: Option<Instant>) -> Self {
+        let mut copy = Gathered::new();
+        copy.extend(payload);
+        Self { payload: copy, sent }
+    }
+}
+
+/// What is due, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The peer has not closed in time.
+    Close,
+    /// The peer has not answered a Ping in time.
+    Pong,
+    /// No data for too long.
+    Idle,
+    /// A keep-alive Ping, with this number.
+    Ping(u64),
+}
+
+impl Timers {
+    pub(super) fn get(timers: &mut Option<Box<Self>>) -> &mut Self {
+        timers.get_or_insert_with(Box::default)
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// The application sent a Ping.
+    pub(super) fn ping_sent(&mut self, payload: &[u8]) {
+        self.asked = Some(Ping::new(payload, None));
+    }
+
+    /// A Pong came. True if it answers a Ping of ours: an unsolicited one
+    /// answers nothing (section 5.5.3).
+    pub(super) fn pong_received(&mut self, payload: &[u8]) -> bool {
+        let answers = |ping: &mut Ping| ping.payload.as_bytes() == payload;
+        let Some(ping) = self.keep_alive.take_if(answers).or_else(|| self.asked.take_if(answers))
+        else {
+            return false;
+        };
+        // "MAY elect to send a Pong frame for only the most recently processed
+        // Ping frame" (section 5.5.3): an answer to any proves life.
+        self.keep_alive = None;
+        self.pong_deadline = None;
+        self.answered = ping.sent.or(self.answered);
+        true
+    }
+
+    /// Makes absolute what happened since the last call.
+    pub(super) fn arm(
+        &mut self,
+        happened: Happened,
+        inside_frame: bool,
+        config: &Config,
+        now: Instant,
+    ) {
+        if happened.received || self.last_received.is_none() {
+            self.last_received = Some(now);
+            // Inside a frame the peer cannot send a Pong, but it is alive.
+            if inside_frame {
+                if let Some(deadline) = &mut self.pong_deadline {
+                    *deadline = now + config.pong_timeout;
+                }
+            }
+        }
+        if happened.data || self.last_data.is_none() {
+            self.last_data = Some(now);
+        }
+        if happened.closing {
+            self.close_deadline = config.close_timeout.map(|t| now + t);
+        }
+        if let Some(sent) = self.answered.take() {
+            self.round_trip = Some(now.saturating_duration_since(sent));
+        }
+        if let Some(ping) = &mut self.asked {
+            ping.sent.get_or_insert(now);
+        }
+    }
+
+    /// When each thing is due, in an open connection or a closing one.
+    fn deadlines(&self, config: &Config, open: bool) -> [(Option<Instant>, Due); 4] {
+        let after = |since: Option<Instant>, wait: Option<Duration>| Some(since? + wait?);
+        let when_open = |deadline: Option<Instant>| deadline.filter(|_| open);
+        let ping = match self.keep_alive {
+            Some(_) => None,
+            None => after(self.last_received, config.ping_interval),
+        };
+        [
+            (self.close_deadline, Due::Close),
+            (when_open(self.pong_deadline), Due::Pong),
+            (when_open(after(self.last_data, config.idle_timeout)), Due::Idle),
+            (when_open(ping), Due::Ping(self.pings)),
+        ]
+    }
+
+    /// The most urgent thing that is due at `now`.
+    pub(super) fn due(&self, config: &Config, open: bool, now: Instant) -> Option<Due> {
+        let deadlines = self.deadlines(config, open);
+        deadlines.into_iter().find(|(at, _)| at.is_some_and(|at| at <= now)).map(|(_, due)| due)
+    }
+
+    /// When something is due next.
+    pub(super) fn next(&self, config: &Config, open: bool) -> Option<Instant> {
+        self.deadlines(config, open).into_iter().filter_map(|(at, _)| at).min()
+    }
+
+    pub(super) fn close_deadline_passed(&mut self) {
+        self.close_deadline = None;
+    }
+
+    /// A keep-alive Ping went at `now`.
+    pub(super) fn keep_alive_sent(&mut self, payload: &[u8], config: &Config, now: Instant) {
+        self.keep_alive = Some(Ping::new(payload, Some(now)));
+        self.pong_deadline = Some(now + config.pong_timeout);
+        self.pings += 1;
+    }
+
+    /// A keep-alive Ping had no room in the output: the next one is due an
+    /// interval from `now`.
+    pub(super) fn keep_alive_skipped(&mut self, now: Instant) {
+        self.last_received = Some(now);
+    }
+}

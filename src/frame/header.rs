@@ -1,0 +1,222 @@
+//! The header of a frame (RFC 6455, section 5.2):
+//!
+//! ```text
+//!   0                   1                   2                   3
+//!   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//!  +-+-+-+-+-------+-+-------------+-------------------------------+
+//!  |F|R|R|R| opcode|M| Payload len |    Extended payload length    |
+//!  |I|S|S|S|  (4)  |A|     (7)     |             (16/64)           |
+//!  |N|V|V|V|       |S|             |   (if payload len==126/127)   |
+//!  | |1|2|3|       |K|             |                               |
+//!  +-+-+-+-+-------+-+-------------+ - - - - - - - - - - - - - - - +
+//!  |     Extended payload length continued, if payload len == 127  |
+//!  + - - - - - - - - - - - - - - - +-------------------------------+
+//!  |                               |Masking-key, if MASK set to 1  |
+//!  +-------------------------------+-------------------------------+
+//!  | Masking-key (continued)       |          Payload Data         |
+//!  +-------------------------------- - - - - - - - - - - - - - - - +
+//! ```
+
+use core::fmt;
+
+use super::Opcode;
+
+/// Bytes of the longest header: two, eight of length, four of masking key.
+pub const MAX_HEADER_LEN: usize = 14;
+
+/// First byte: the last frame of a message.
+const FIN: u8 = 0b1000_0000;
+/// First byte: the three bits reserved for extensions.
+const RSV: u8 = 0b0111_0000;
+/// Second byte: a masking key follows the length.
+const MASK: u8 = 0b1000_0000;
+/// Second byte: the length, or one of the two values below.
+const LEN_7: u8 = 0b0111_1111;
+/// The length follows in two bytes.
+const LEN_16: u8 = 126;
+/// The length follows in eight bytes.
+const LEN_64: u8 = 127;
+
+/// A frame header as a value. Every value can be encoded; `decode` returns
+/// only what the wire format of section 5.2 allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrameHeader {
+    /// FIN: this is the last frame of its message.
+    pub fin: bool,
+    /// RSV1, RSV2, RSV3 in the places they have in the first byte: bits
+    /// `0b0100_0000`, `0b0010_0000`, `0b0001_0000`.
+    pub rsv: u8,
+    /// What the payload is.
+    pub opcode: Opcode,
+    /// The masking key, when the MASK bit is set (section 5.3).
+    pub mask: Option<[u8; 4]>,
+    /// Bytes of payload that follow, `0..=2^63-1`.
+    pub len: u64,
+}
+
+impl FrameHeader {
+    /// A header with the reserved bits clear.
+    #[inline]
+    pub const fn new(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, len: u64) -> Self {
+        Self { fin, rsv: 0, opcode, mask, len }
+    }
+
+    /// The bytes of this header, the length in its shortest form.
+    ///
+    /// Copies at most [`MAX_HEADER_LEN`] bytes; never allocates.
+    #[inline]
+    pub fn encode(&self) -> EncodedHeader {
+        let mut bytes = [0; MAX_HEADER_LEN];
+        bytes[0] = if self.fin { FIN } else { 0 } | self.rsv & RSV | self.opcode.bits();
+        let mask_bit = if self.mask.is_some() { MASK } else { 0 };
+        // The casts cannot truncate: each arm holds only what fits.
+        #[allow(clippy::cast_possible_truncation)]
+        let mut len = match self.len {
+            0..=125 => {
+                bytes[1] = mask_bit | self.len as u8;
+                2
+            }
+            126..=0xFFFF => {
+                bytes[1] = mask_bit | LEN_16;
+                bytes[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
+                4
+            }
+            _ => {
+                bytes[1] = mask_bit | LEN_64;
+                bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
+                10
+            }
+        };
+        if let Some(key) = self.mask {
+            bytes[len..len + 4].copy_from_slice(&key);
+            len += 4;
+        }
+        EncodedHeader { bytes, len: len as u8 }
+    }
+}
+
+/// Bytes that the header of a frame with this much payload takes: 2, 4 or 10,
+/// and 4 more with a masking key.
+#[inline]
+pub const fn encoded_len(payload_len: u64, masked: bool) -> usize {
+    let len = match payload_len {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    };
+    if masked { len + 4 } else { len }
+}
+
+/// The bytes of one header, held inline.
+#[derive(Clone, Copy)]
+pub struct EncodedHeader {
+    bytes: [u8; MAX_HEADER_LEN],
+    len: u8,
+}
+
+impl EncodedHeader {
+    /// The bytes to put on the wire, 2 to [`MAX_HEADER_LEN`] of them.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl AsRef<[u8]> for EncodedHeader {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Debug for EncodedHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedHeader({:02x?})", self.as_bytes())
+    }
+}
+
+/// A length that section 5.2 forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The length could have been written in fewer bytes ("the minimal number
+    /// of bytes MUST be used to encode the length").
+    LengthNotMinimal,
+    /// The top bit of the 64-bit length is set ("the most significant bit
+    /// MUST be 0").
+    LengthTopBit,
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LengthNotMinimal => "frame length not in its shortest form",
+            Self::LengthTopBit => "top bit of a 64-bit frame length set",
+        })
+    }
+}
+
+impl core::error::Error for HeaderError {}
+
+/// FIN, the reserved bits and the opcode of a header's first byte.
+#[inline]
+pub(crate) const fn split_first(first: u8) -> (bool, u8, Opcode) {
+    (first & FIN != 0, first & RSV, Opcode::from_bits(first))
+}
+
+/// MASK and the 7-bit length of a header's second byte.
+#[inline]
+pub(crate) const fn split_second(second: u8) -> (bool, u8) {
+    (second & MASK != 0, second & LEN_7)
+}
+
+/// Reads the header at the front of `bytes`.
+///
+/// Gives the header and its length in bytes, 2 to [`MAX_HEADER_LEN`], or
+/// `None` when more bytes are needed. Looks at no payload; never allocates.
+///
+/// # Errors
+///
+/// A length that is not in its shortest form or has its top bit set, as soon
+/// as the bytes of the length are there.
+#[inline]
+pub fn decode(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, HeaderError> {
+    let [first, second, rest @ ..] = bytes else {
+        return Ok(None);
+    };
+    let (fin, rsv, opcode) = split_first(*first);
+    let (masked, len) = split_second(*second);
+    let (len, rest) = match (len, rest) {
+        (LEN_16, [a, b, rest @ ..]) => {
+            let len = u16::from_be_bytes([*a, *b]);
+            if len < u16::from(LEN_16) {
+                return Err(HeaderError::LengthNotMinimal);
+            }
+            (u64::from(len), rest)
+        }
+        (LEN_64, rest) => {
+            let Some((len, rest)) = rest.split_first_chunk::<8>() else {
+                return Ok(None);
+            };
+            let len = u64::from_be_bytes(*len);
+            if len > u64::MAX >> 1 {
+                return Err(HeaderError::LengthTopBit);
+            }
+            if len <= 0xFFFF {
+                return Err(HeaderError::LengthNotMinimal);
+            }
+            (len, rest)
+        }
+        (LEN_16, _) => return Ok(None),
+        (len, rest) => (u64::from(len), rest),
+    };
+    let (mask, rest) = if masked {
+        let Some((key, rest)) = rest.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
+        (Some(*key), rest)
+    } else {
+        (None, rest)
+    };
+    Ok(Some((FrameHeader { fin, rsv, opcode, mask, len }, bytes.len() - rest.len())))
+}

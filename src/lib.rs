@@ -1,0 +1,35 @@
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod buf;
+mod close;
+mod config;
+mod connection;
+mod control;
+mod error;
+pub mod frame;
+pub mod mask;
+mod message;
+mod seed;
+mod time;
+pub mod utf8;
+
+pub use buf::{FixedOutput, Input, Output};
+pub use close::{CloseCode, CloseError, CloseFrame, MAX_REASON_LEN};
+pub use config::Config;
+pub use connection::{
+    BinaryChunk, Cause, Closed, Connection, Event, MessageKind, PreparedMessage, Side, TextChunk,
+    Timeout,
+};
+pub use control::{ControlPayload, MAX_CONTROL_LEN};
+pub use error::{ProtocolError, SendError};
+pub use message::{Assembler, Incoming, Message};
+pub use seed::Seed;
+#[cfg(feature = "std")]
+pub use time::Clock;
+pub use time::Instant;

@@ -1,0 +1,237 @@
+//! Chunks to whole messages.
+//!
+//! Layer: above the connection, whose limits bound what is collected here.
+//! For callers who can use the chunks as they come this module is needless.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::close::CloseFrame;
+use crate::connection::{BinaryChunk, Event, MessageKind, TextChunk};
+use crate::control::ControlPayload;
+use crate::error::ProtocolError;
+
+/// A whole message, borrowed or owned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // the RFC has two types of message
+pub enum Message<'a> {
+    /// Any bytes.
+    Binary(Cow<'a, [u8]>),
+    /// UTF-8.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Message<'a> {
+    /// Its type.
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Self::Binary(_) => MessageKind::Binary,
+            Self::Text(_) => MessageKind::Text,
+        }
+    }
+
+    /// Its payload, of either type.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Binary(data) => data,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+
+    /// The text, if it is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Binary(_) => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+
+    /// The same message, owned; copies it if it was borrowed.
+    pub fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Binary(data) => Message::Binary(Cow::Owned(data.into_owned())),
+            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+
+    /// The memory of an owned message, for [`Assembler::put_buffer`]; empty
+    /// if it was borrowed.
+    pub fn into_buffer(self) -> Vec<u8> {
+        match self {
+            Self::Binary(Cow::Owned(data)) => data,
+            Self::Text(Cow::Owned(text)) => text.into_bytes(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Message<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(data: &'a [u8]) -> Self {
+        Self::Binary(Cow::Borrowed(data))
+    }
+}
+
+impl From<Vec<u8>> for Message<'_> {
+    fn from(data: Vec<u8>) -> Self {
+        Self::Binary(Cow::Owned(data))
+    }
+}
+
+impl<'a> From<&'a Message<'_>> for Message<'a> {
+    fn from(message: &'a Message<'_>) -> Self {
+        match message {
+            Message::Binary(data) => Self::Binary(Cow::Borrowed(data)),
+            Message::Text(text) => Self::Text(Cow::Borrowed(text)),
+        }
+    }
+}
+
+/// What an [`Assembler`] makes of events: whole messages, and everything else
+/// as it was.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming<'a> {
+    /// A whole message.
+    Message(Message<'a>),
+    /// As [`Event::Ping`].
+    Ping(ControlPayload<'a>),
+    /// As [`Event::Pong`].
+    Pong(ControlPayload<'a>),
+    /// As [`Event::Close`].
+    Close(Box<CloseFrame>),
+    /// As [`Event::Failed`].
+    Failed(ProtocolError),
+}
+
+/// Collects the chunks of a message.
+///
+/// A message that came in one chunk is borrowed and nothing is copied.
+/// Otherwise its chunks are copied into memory that grows as they arrive,
+/// never by what a frame announces, and leaves with the message: an idle
+/// assembler owns nothing. Whoever wants that memory used again gives it back
+/// with [`put_buffer`](Self::put_buffer).
+///
+/// There are no limits here: those of [`Config`](crate::Config) have refused
+/// what is too large before its first byte came.
+///
+/// # Example: whole messages
+///
+/// ```
+/// use std::sync::Arc;
+/// use sockeye::{Assembler, Config, Connection, Incoming, Input, Message, Seed};
+///
+/// let mut ws = Connection::client(Seed::from_bytes([7; 32]), Arc::new(Config::default()));
+/// let mut assembler = Assembler::new();
+/// let mut received = *b"\x01\x03Hel\x80\x02lo";
+/// let mut input = Input::new(&mut received);
+/// let mut out = Vec::new();
+/// let mut messages = Vec::new();
+/// while let Some(event) = ws.receive(&mut input, &mut out) {
+///     if let Some(Incoming::Message(message)) = assembler.push(event) {
+///         messages.push(message.into_owned());
+///     }
+/// }
+/// assert_eq!(messages, [Message::from("Hello")]);
+/// ```
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// What has come of the message in progress, of one type or the other.
+    text: String,
+    binary: Vec<u8>,
+    /// Memory for the next message, lent by the caller.
+    spare: Vec<u8>,
+}
+
+impl Assembler {
+    /// An assembler that owns no memory.
+    pub const fn new() -> Self {
+        Self { text: String::new(), binary: Vec::new(), spare: Vec::new() }
+    }
+
+    /// Takes the next event of a connection. `None`: it was a chunk, and its
+    /// message is not complete.
+    pub fn push<'a>(&mut self, event: Event<'a>) -> Option<Incoming<'a>> {
+        Some(match event {
+            Event::Text(chunk) => Incoming::Message(Message::Text(self.push_text(chunk)?)),
+            Event::Binary(chunk) => Incoming::Message(Message::Binary(self.push_binary(chunk)?)),
+            Event::Ping(payload) => Incoming::Ping(payload),
+            Event::Pong(payload) => Incoming::Pong(payload),
+            Event::Close(frame) => {
+                self.discard();
+                Incoming::Close(frame)
+            }
+            Event::Failed(error) => {
+                self.discard();
+                Incoming::Failed(error)
+            }
+        })
+    }
+
+    /// Lends memory for a message that comes in several chunks, to spare the
+    /// allocator. Its contents are lost. One buffer is kept, until a message
+    /// leaves with it.
+    pub fn put_buffer(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > self.spare.capacity() {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+
+    /// Takes a lent buffer back that no message has used, for a pool.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.spare)
+    }
+
+    /// Bytes of the message in progress collected so far.
+    pub fn len(&self) -> usize {
+        self.text.len() + self.binary.len()
+    }
+
+    /// True if nothing has been collected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn push_text<'a>(&mut self, chunk: TextChunk<'a>) -> Option<Cow<'a, str>> {
+        if chunk.is_first() && chunk.is_last() {
+            return Some(chunk.into_cow());
+        }
+        if self.text.capacity() == 0 {
+            // A lent buffer is empty, and empty bytes are text.
+            self.text = String::from_utf8(self.take_buffer()).unwrap_or_default();
+        }
+        self.text.push_str(chunk.as_str());
+        chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.text)))
+    }
+
+    fn push_binary<'a>(&mut self, chunk: BinaryChunk<'a>) -> Option<Cow<'a, [u8]>> {
+        if chunk.is_first() && chunk.is_last() {
+            return Some(Cow::Borrowed(chunk.into_bytes()));
+        }
+        if self.binary.capacity() == 0 {
+            self.binary = self.take_buffer();
+        }
+        self.binary.extend_from_slice(chunk.as_bytes());
+        chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.binary)))
+    }
+
+    /// The message in progress will never be complete.
+    fn discard(&mut self) {
+        self.text = String::new();
+        self.binary = Vec::new();
+    }
+}
