@@ -77,7 +77,15 @@ pub struct Connection {
     tx: Sender,
     closing: Closing,
     timers: Option<Box<Timers>>,
+    /// Boxed, since most connections negotiate nothing.
+    negotiated: Option<Box<Negotiated>>,
     happened: Happened,
+}
+
+/// What the opening handshake settled (section 4.1: *Subprotocol In Use*).
+#[derive(Debug)]
+struct Negotiated {
+    subprotocol: Box<str>,
 }
 
 /// A million idle connections are a million of these, and for a server with
@@ -116,8 +124,22 @@ impl Connection {
             tx: Sender::new(keys),
             closing: Closing::new(),
             timers: None,
+            negotiated: None,
             happened: Happened::default(),
         }
+    }
+
+    /// The same connection with this subprotocol in use, for a handshake made
+    /// elsewhere.
+    pub fn with_subprotocol(mut self, name: &str) -> Self {
+        self.negotiated = Some(Box::new(Negotiated { subprotocol: name.into() }));
+        self
+    }
+
+    /// The subprotocol in use (section 4.1), if the opening handshake settled
+    /// on one.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.negotiated.as_ref().map(|n| &*n.subprotocol)
     }
 
     // ---- receiving -------------------------------------------------------

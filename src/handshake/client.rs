@@ -1,0 +1,460 @@
+//! The client's side of the opening handshake (RFC 6455, section 4.1).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::accept_key::{ACCEPT_LEN, accept_key, encode_key};
+use super::build::{BuildError, append_all, check_header, check_subprotocol, emit_header};
+use super::deadline::Deadline;
+use super::head::{self, HeadError, HeadLimits, HeadScanner, Headers};
+use super::refusal::{Body, Refusal};
+use crate::buf::Output;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::extension;
+use crate::seed::{KeyGenerator, Seed};
+use crate::time::Instant;
+
+/// What a client asks for. The headers that make it a handshake are always
+/// there, each once; what is added cannot replace them.
+///
+/// # Example: a chat, with a cookie
+///
+/// ```
+/// use sockeye::handshake::ClientRequest;
+///
+/// let request = ClientRequest::new(false, "example.com", 80, "/chat?room=1")
+///     .subprotocol("chat.v2")
+///     .subprotocol("chat.v1")
+///     .header("Cookie", "session=1");
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientRequest {
+    host: String,
+    target: String,
+    subprotocols: Vec<String>,
+    headers: Vec<(String, String)>,
+    /// The first mistake, told when the request is used.
+    error: Option<BuildError>,
+}
+
+impl ClientRequest {
+    /// Asks `host` for `target`: a path and query, percent-encoded and without
+    /// a fragment; the empty path is sent as `/` (section 4.1, item 1).
+    ///
+    /// `host` is a name, an IPv4 address, or an IPv6 address with or without
+    /// its brackets. `port` is sent unless it is that of the scheme: 443 if
+    /// `secure` (`wss`), 80 if not (section 4.1, item 4).
+    ///
+    /// A mistake in these, or in what is added, is reported by
+    /// [`Client::new`].
+    pub fn new(secure: bool, host: &str, port: u16, target: &str) -> Self {
+        let is_ipv6 = host.contains(':') && !host.starts_with('[');
+        let mut written = if is_ipv6 { alloc::format!("[{host}]") } else { host.into() };
+        if port != if secure { 443 } else { 80 } {
+            written.push_str(&alloc::format!(":{port}"));
+        }
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let target_ok = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+            && (target.is_empty() || target.starts_with(['/', '?']));
+        let error = match head::host(host.as_bytes()) {
+            None => Some(BuildError::InvalidHost),
+            Some(_) => (!target_ok).then_some(BuildError::InvalidTarget),
+        };
+        Self {
+            host: written,
+            target: alloc::format!("{slash}{target}"),
+            subprotocols: Vec::new(),
+            headers: Vec::new(),
+            error,
+        }
+    }
+
+    /// Offers a subprotocol; those offered first are preferred (section 4.1,
+    /// item 10).
+    pub fn subprotocol(mut self, name: &str) -> Self {
+        if self.subprotocols.iter().any(|offered| offered == name) {
+            self.error.get_or_insert(BuildError::DuplicateSubprotocol);
+        } else if let Err(error) = check_subprotocol(name) {
+            self.error.get_or_insert(error);
+        } else {
+            self.subprotocols.push(name.into());
+        }
+        self
+    }
+
+    /// Adds a header line, such as `Origin`, `Cookie` or `Authorization`.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match check_header(name, value) {
+            Ok(()) => self.headers.push((name.into(), value.into())),
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    fn write(&self, key: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), BuildError> {
+        append_all(out, |emit| {
+            emit(b"GET ");
+            emit(self.target.as_bytes());
+            emit(b" HTTP/1.1\r\n");
+            emit_header("Host", &self.host, emit);
+            emit(
+                b"Upgrade: websocket\r\n\
+                Connection: Upgrade\r\n\
+                Sec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: ",
+            );
+            emit(key);
+            emit(b"\r\n");
+            if let [first, rest @ ..] = self.subprotocols.as_slice() {
+                emit(b"Sec-WebSocket-Protocol: ");
+                emit(first.as_bytes());
+                for name in rest {
+                    emit(b", ");
+                    emit(name.as_bytes());
+                }
+                emit(b"\r\n");
+            }
+            for (name, value) in &self.headers {
+                emit_header(name, value, emit);
+            }
+            emit(b"\r\n");
+        })
+    }
+}
+
+/// Asks for a connection and checks the reply.
+///
+/// # Order of calls
+///
+/// [`write_request`](Self::write_request), then [`receive`](Self::receive)
+/// with all bytes so far, each time more have come, until it gives a
+/// [`Reply`]; [`receive_eof`](Self::receive_eof) if they end before. "The
+/// client MUST wait for a response before sending any further data."
+///
+/// Where many clients of one host and port are started at once, at most one
+/// connection should be in this state at a time (section 4.1, item 2); that
+/// is for whoever holds them all to see to.
+///
+/// # Example: connect
+///
+/// ```
+/// use std::sync::Arc;
+/// use sockeye::handshake::{Client, ClientRequest, Reply};
+/// use sockeye::{Config, Seed};
+///
+/// let config = Arc::new(Config::default());
+/// let request = ClientRequest::new(false, "example.com", 80, "/chat");
+/// let mut client = Client::new(request, Seed::from_os()?, &config)?;
+/// let mut out = Vec::new();
+/// client.write_request(&mut out)?;
+/// assert!(out.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
+///
+/// let received = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n";
+/// match client.receive(received)?.expect("the reply is complete") {
+///     Reply::Accepted(response) => {
+///         let frames = &received[response.head_len()..]; // early bytes
+///         let ws = response.open(config);
+/// #       unreachable!("{frames:?} {ws:?}");
+///     }
+///     Reply::Refused(refusal) => assert_eq!(refusal.status(), 404),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    request: ClientRequest,
+    key: [u8; super::accept_key::KEY_LEN],
+    /// Until the connection takes it.
+    keys: Option<Box<KeyGenerator>>,
+    limits: HeadLimits,
+    scanner: HeadScanner,
+    deadline: Deadline,
+    max_refusal_len: usize,
+    /// The body of a refusal, once its head is complete: that begins and ends
+    /// at these bytes.
+    refusal: Option<(usize, usize, Body)>,
+}
+
+impl Client {
+    /// A client's side with a fresh key, 16 bytes of `seed`'s (section 4.1,
+    /// item 7), and the limits of `config` on heads.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in `request`.
+    pub fn new(request: ClientRequest, seed: Seed, config: &Config) -> Result<Self, BuildError> {
+        if let Some(error) = request.error {
+            return Err(error);
+        }
+        let mut keys = Box::new(KeyGenerator::new(seed));
+        Ok(Self {
+            request,
+            key: encode_key(&keys.nonce()),
+            keys: Some(keys),
+            limits: HeadLimits::of_reply(config),
+            scanner: HeadScanner::new(0),
+            deadline: Deadline::new(config.handshake_timeout),
+            max_refusal_len: config.max_refusal_len,
+            refusal: None,
+        })
+    }
+
+    /// Appends the request to `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::OutputFull`].
+    pub fn write_request(&self, out: &mut (impl Output + ?Sized)) -> Result<(), BuildError> {
+        self.request.write(&self.key, out)
+    }
+
+    /// Looks for a complete reply in `received`: all bytes that have come so
+    /// far, those of earlier calls included. Each byte is looked at once,
+    /// however many calls it takes, and once more when the reply is complete.
+    /// `None`: more bytes are needed.
+    ///
+    /// Interim replies (1xx but 101) are skipped. A refusal is complete when
+    /// its body is, or as much of it as
+    /// [`Config::max_refusal_len`] allows.
+    ///
+    /// # Errors
+    ///
+    /// The first rule of section 4.1 that the reply breaks: *fail the
+    /// connection*, which before it is open means to close the transport.
+    pub fn receive<'a>(&mut self, received: &'a [u8]) -> Result<Option<Reply<'a>>, ResponseError> {
+        while self.refusal.is_none() {
+            let Some(head) = self.scanner.scan(received, &self.limits)? else { return Ok(None) };
+            let (start, end) = (head.start, head.end);
+            let (line, headers) = head::parse(&received[head])?;
+            let status = parse_status_line(line)?;
+            match status {
+                101 => return self.accepted(end, headers).map(|r| Some(Reply::Accepted(r))),
+                // "A client MUST be able to parse one or more 1xx responses
+                // received prior to a final response" (RFC 9110, 15.2).
+                100..=199 if end < self.limits.len => self.scanner = HeadScanner::new(end),
+                100..=199 => return Err(HeadError::TooLong.into()),
+                _ => {
+                    let body = Body::new(status, headers, end, self.max_refusal_len);
+                    self.refusal = Some((start, end, body));
+                }
+            }
+        }
+        self.refused(received, false)
+    }
+
+    /// The transport will deliver no more bytes. Gives the refusal if there
+    /// is one, with what there is of its body.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError::EndOfStream`], and as [`receive`](Self::receive).
+    pub fn receive_eof<'a>(&mut self, received: &'a [u8]) -> Result<Reply<'a>, ResponseError> {
+        match self.receive(received)? {
+            Some(reply) => Ok(reply),
+            None => self.refused(received, true)?.ok_or(ResponseError::EndOfStream),
+        }
+    }
+
+    /// Says when to call next; `None`: never.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError::Timeout`] when [`Config::handshake_timeout`] has
+    /// passed since the first call.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<Option<Instant>, ResponseError> {
+        self.deadline.check(now).map_err(|_| ResponseError::Timeout)
+    }
+
+    fn accepted<'a>(
+        &mut self,
+        head_len: usize,
+        headers: Headers<'a>,
+    ) -> Result<Response<'a>, ResponseError> {
+        let subprotocol = check_reply(headers, &accept_key(&self.key), &self.request.subprotocols)?;
+        // Taken by the one reply that opens the connection.
+        let keys = self.keys.take().ok_or(ResponseError::EndOfStream)?;
+        Ok(Response { head_len, subprotocol, headers, keys })
+    }
+
+    fn refused<'a>(
+        &mut self,
+        received: &'a [u8],
+        eof: bool,
+    ) -> Result<Option<Reply<'a>>, ResponseError> {
+        let Some((start, end, body)) = &mut self.refusal else { return Ok(None) };
+        let Some((body, is_complete)) = body.read(received, eof) else { return Ok(None) };
+        let (line, headers) = head::parse(received.get(*start..*end).unwrap_or_default())?;
+        let status = parse_status_line(line)?;
+        Ok(Some(Reply::Refused(Refusal { status, headers, body, is_complete })))
+    }
+}
+
+/// What a server says to a handshake.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums)] // yes or no
+pub enum Reply<'a> {
+    /// It accepts.
+    Accepted(Response<'a>),
+    /// It answers with ordinary HTTP: a redirect, a demand to authenticate,
+    /// an error page (section 4.1, item 1 of the checks).
+    Refused(Refusal<'a>),
+}
+
+/// A reply that fulfils every rule of section 4.1. Borrows the bytes it was
+/// read from.
+#[derive(Debug)]
+pub struct Response<'a> {
+    head_len: usize,
+    subprotocol: Option<&'a str>,
+    headers: Headers<'a>,
+    keys: Box<KeyGenerator>,
+}
+
+impl<'a> Response<'a> {
+    /// Bytes up to the end of the head. What follows in the same buffer is
+    /// frames, and belongs to the connection.
+    pub fn head_len(&self) -> usize {
+        self.head_len
+    }
+
+    /// The subprotocol that the server chose, one of those offered.
+    pub fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
+    }
+
+    /// All header lines.
+    pub fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// The open connection.
+    pub fn open(self, config: Arc<Config>) -> Connection {
+        let ws = Connection::new(Some(self.keys), config);
+        match self.subprotocol {
+            Some(chosen) => ws.with_subprotocol(chosen),
+            None => ws,
+        }
+    }
+}
+
+/// The status of `HTTP/1.1 101 Switching Protocols`; the phrase, and the
+/// space before it, may be missing.
+fn parse_status_line(line: &[u8]) -> Result<u16, ResponseError> {
+    let Some(rest) = line.strip_prefix(b"HTTP/1.1 ") else {
+        let is_http = line.starts_with(b"HTTP/");
+        return Err(if is_http {
+            ResponseError::HttpVersionUnsupported
+        } else {
+            HeadError::FirstLine.into()
+        });
+    };
+    match rest {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']
+        | [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => {
+            Ok(100 * u16::from(a - b'0') + 10 * u16::from(b - b'0') + u16::from(c - b'0'))
+        }
+        _ => Err(HeadError::FirstLine.into()),
+    }
+}
+
+/// Checks the headers of a 101, items 2 to 6 of section 4.1; gives the
+/// subprotocol. `Content-Length` and `Transfer-Encoding` mean nothing in a
+/// 101 and are ignored (RFC 9110, section 15.2.2; RFC 9112, section 6.3).
+fn check_reply<'a>(
+    headers: Headers<'a>,
+    expected: &[u8; ACCEPT_LEN],
+    offered: &[String],
+) -> Result<Option<&'a str>, ResponseError> {
+    let (mut upgrades, mut connection_upgrades) = (false, false);
+    let (mut accept, mut subprotocol) = (None, None);
+    for (name, value) in headers.iter() {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            7 if is("Upgrade") => upgrades |= head::has_element(value, "websocket"),
+            10 if is("Connection") => connection_upgrades |= head::has_element(value, "upgrade"),
+            20 if is("Sec-WebSocket-Accept") => {
+                head::set_once(&mut accept, value).map_err(|_| ResponseError::AcceptInvalid)?;
+            }
+            22 if is("Sec-WebSocket-Protocol") => {
+                head::set_once(&mut subprotocol, value)
+                    .map_err(|_| ResponseError::SubprotocolNotOffered)?;
+            }
+            // Item 5: none was offered.
+            24 if is("Sec-WebSocket-Extensions") && extension::parse(value).next().is_some() => {
+                return Err(ResponseError::ExtensionNotOffered);
+            }
+            _ => {}
+        }
+    }
+    if !upgrades {
+        return Err(ResponseError::UpgradeMissing);
+    }
+    if !connection_upgrades {
+        return Err(ResponseError::ConnectionMissing);
+    }
+    if accept != Some(expected) {
+        return Err(ResponseError::AcceptInvalid);
+    }
+    // Item 6: one of those offered, to the letter; or none.
+    let Some(chosen) = subprotocol else { return Ok(None) };
+    match core::str::from_utf8(chosen) {
+        Ok(chosen) if offered.iter().any(|o| o == chosen) => Ok(Some(chosen)),
+        _ => Err(ResponseError::SubprotocolNotOffered),
+    }
+}
+
+/// A reply that opens no connection and is no refusal either: the server does
+/// not speak the protocol, or not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// `Sec-WebSocket-Accept` is absent, double, or proves nothing (section
+    /// 4.1, item 4).
+    AcceptInvalid,
+    /// No `Upgrade` in `Connection` (item 3).
+    ConnectionMissing,
+    /// The stream ended before the reply was complete.
+    EndOfStream,
+    /// An extension that was not offered (item 5).
+    ExtensionNotOffered,
+    /// The head as such is malformed or over a limit.
+    Head(HeadError),
+    /// A status line of another version than HTTP/1.1.
+    HttpVersionUnsupported,
+    /// A subprotocol that was not offered, or several (item 6).
+    SubprotocolNotOffered,
+    /// The reply did not come within `Config::handshake_timeout`.
+    Timeout,
+    /// No `websocket` in `Upgrade` (item 2).
+    UpgradeMissing,
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AcceptInvalid => "server did not prove that it read the key",
+            Self::ConnectionMissing => "no Upgrade in Connection of the reply",
+            Self::EndOfStream => "stream ended before the reply was complete",
+            Self::ExtensionNotOffered => "server chose an extension that was not offered",
+            Self::Head(error) => return write!(f, "malformed reply: {error}"),
+            Self::HttpVersionUnsupported => "reply of an HTTP version other than 1.1",
+            Self::SubprotocolNotOffered => "server chose a subprotocol that was not offered",
+            Self::Timeout => "server did not answer the handshake in time",
+            Self::UpgradeMissing => "no websocket in Upgrade of the reply",
+        })
+    }
+}
+
+impl core::error::Error for ResponseError {}
+
+impl From<HeadError> for ResponseError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}

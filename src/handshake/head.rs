@@ -1,0 +1,269 @@
+//! The head of an HTTP/1.1 message: found in the bytes as they come, then
+//! parsed once (RFC 9112, sections 2 to 5).
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::config::Config;
+
+/// Header lines as they stand in a head: iterating parses, nothing is stored.
+#[derive(Clone, Copy)]
+pub struct Headers<'a> {
+    /// Whole lines, each with its CRLF; found well-formed by [`parse`].
+    lines: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// Names as they were written, and values without the white space around
+    /// them, in order. Values may hold bytes that are not ASCII.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.lines.split(|&b| b == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = line.iter().position(|&b| b == b':')?;
+            let name = core::str::from_utf8(&line[..colon]).ok()?;
+            Some((name, line[colon + 1..].trim_ascii()))
+        })
+    }
+
+    /// The values of all lines with this name, in order. Names compare without
+    /// regard to case.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value of the first line with this name.
+    pub fn first(&self, name: &str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.iter().map(|(name, value)| (name, value.escape_ascii()));
+        f.debug_map().entries(lines.map(|(n, v)| (n, alloc::format!("{v}")))).finish()
+    }
+}
+
+/// What is wrong with a head as such, whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// A CR without LF, which some read as the end of a line and others do
+    /// not (RFC 9112, section 2.2).
+    BareCarriageReturn,
+    /// An LF without CR. RFC 9112 (section 2.2) lets a recipient take it for
+    /// the end of a line; we refuse it, because peers that differ about where
+    /// a line ends are how requests get smuggled.
+    BareLineFeed,
+    /// A byte that no part of a head may hold, such as NUL; or the beginning
+    /// of something that is not HTTP.
+    ControlByte,
+    /// A first line that is neither a request line nor a status line.
+    FirstLine,
+    /// A header line that goes on in the next (obs-fold, RFC 9112, section
+    /// 5.2).
+    FoldedLine,
+    /// A line that is no header: no colon, white space before it, or a name
+    /// that is not a token (RFC 9112, section 5.1).
+    HeaderSyntax,
+    /// A target longer than [`Config::max_target_len`].
+    TargetTooLong,
+    /// A head longer than [`Config::max_head_len`].
+    TooLong,
+    /// More header lines than [`Config::max_headers`].
+    TooManyHeaders,
+}
+
+impl HeadError {
+    pub(super) const fn message(self) -> &'static str {
+        match self {
+            Self::BareCarriageReturn => "carriage return without line feed",
+            Self::BareLineFeed => "line feed without carriage return",
+            Self::ControlByte => "control byte in the head",
+            Self::FirstLine => "malformed first line",
+            Self::FoldedLine => "folded header line",
+            Self::HeaderSyntax => "malformed header line",
+            Self::TargetTooLong => "request target too long",
+            Self::TooLong => "head too long",
+            Self::TooManyHeaders => "too many header lines",
+        }
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// The limits of [`Config`] on a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadLimits {
+    pub(super) len: usize,
+    pub(super) headers: usize,
+    /// `usize::MAX` for a reply, which has none.
+    pub(super) target: usize,
+}
+
+impl HeadLimits {
+    pub(super) fn of_request(config: &Config) -> Self {
+        Self { target: config.max_target_len, ..Self::of_reply(config) }
+    }
+
+    pub(super) fn of_reply(config: &Config) -> Self {
+        Self {
+            len: config.max_head_len,
+            headers: config.max_headers.min(Config::MAX_HEADERS),
+            target: usize::MAX,
+        }
+    }
+}
+
+/// Bytes that a method may have; the longest registered has 17.
+const MAX_METHOD_LEN: usize = 32;
+
+/// Looks for the end of a head. Remembers how far it has looked, so that each
+/// byte is looked at once however the head is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadScanner {
+    /// Where the head begins.
+    start: usize,
+    /// Bytes before this have been looked at.
+    at: usize,
+    line_start: usize,
+    /// Lines so far, the first line included.
+    lines: usize,
+    /// Where the first space of the first line is: the target follows.
+    target_start: Option<usize>,
+}
+
+impl HeadScanner {
+    /// A scanner for the head that begins at byte `start`.
+    pub(super) const fn new(start: usize) -> Self {
+        Self { start, at: start, line_start: start, lines: 0, target_start: None }
+    }
+
+    /// Looks at the bytes that have come since the last call; `bytes` holds
+    /// all of them so far. Says where the head is once it is complete.
+    pub(super) fn scan(
+        &mut self,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<Range<usize>>, HeadError> {
+        let mut previous =
+            if self.at > self.start { bytes.get(self.at - 1).copied().unwrap_or(0) } else { 0 };
+        while let Some(&byte) = bytes.get(self.at) {
+            if self.at - self.start >= limits.len {
+                return Err(HeadError::TooLong);
+            }
+            match (previous, byte) {
+                (b'\r', b'\n') => {
+                    let is_empty = self.at - 1 == self.line_start;
+                    if is_empty && self.lines > 0 {
+                        self.at += 1;
+                        return Ok(Some(self.start..self.at));
+                    }
+                    // "A server [...] SHOULD ignore at least one empty line
+                    // (CRLF) received prior to the request-line" (RFC 9112,
+                    // section 2.2): one.
+                    if is_empty && self.line_start > self.start {
+                        return Err(HeadError::FirstLine);
+                    }
+                    if !is_empty {
+                        self.lines += 1;
+                        if self.lines > limits.headers + 1 {
+                            return Err(HeadError::TooManyHeaders);
+                        }
+                    }
+                    self.line_start = self.at + 1;
+                }
+                (b'\r', _) => return Err(HeadError::BareCarriageReturn),
+                (_, b'\n') => return Err(HeadError::BareLineFeed),
+                (_, b'\r' | b'\t' | b' '..=b'~' | 0x80..) => self.check(byte, limits)?,
+                _ => return Err(HeadError::ControlByte),
+            }
+            previous = byte;
+            self.at += 1;
+        }
+        Ok(None)
+    }
+
+    /// Checks a byte within a line.
+    #[inline]
+    fn check(&mut self, byte: u8, limits: &HeadLimits) -> Result<(), HeadError> {
+        if self.lines > 0 {
+            let folded = self.at == self.line_start && matches!(byte, b' ' | b'\t');
+            return if folded { Err(HeadError::FoldedLine) } else { Ok(()) };
+        }
+        match self.target_start {
+            None if byte == b' ' => {
+                self.target_start = Some(self.at + 1);
+                Ok(())
+            }
+            None if self.at - self.line_start >= MAX_METHOD_LEN => Err(HeadError::FirstLine),
+            // The target ends at the next space; until then it grows.
+            Some(start) if start < usize::MAX && byte == b' ' => {
+                self.target_start = Some(usize::MAX);
+                Ok(())
+            }
+            Some(start) if self.at.saturating_sub(start) >= limits.target => {
+                Err(HeadError::TargetTooLong)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Splits a complete head into its first line and its headers, and checks the
+/// syntax of every header line.
+pub(super) fn parse(head: &[u8]) -> Result<(&[u8], Headers<'_>), HeadError> {
+    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let end = head.iter().position(|&b| b == b'\n').ok_or(HeadError::FirstLine)?;
+    let (line, lines) = head.split_at(end + 1);
+    let line = line.strip_suffix(b"\r\n").ok_or(HeadError::FirstLine)?;
+    // One pass over names and values; they are not kept but read again where
+    // they are wanted, so that a request is a few slices and no table.
+    let mut parsed = [httparse::EMPTY_HEADER; Config::MAX_HEADERS];
+    match httparse::parse_headers(lines, &mut parsed) {
+        Ok(httparse::Status::Complete((len, _))) if len == lines.len() => {
+            Ok((line, Headers { lines }))
+        }
+        Err(httparse::Error::TooManyHeaders) => Err(HeadError::TooManyHeaders),
+        _ => Err(HeadError::HeaderSyntax),
+    }
+}
+
+/// The elements of one line's comma-separated list, without empty ones
+/// (RFC 9110, section 5.6.1.2).
+pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// True if such a list has an element equal to `token` without regard to
+/// case (RFC 9110, section 7.8: protocol names; section 7.6.1: options).
+pub(super) fn has_element(value: &[u8], token: &str) -> bool {
+    elements(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Sets `slot` to the value of a line that may come once.
+pub(super) fn set_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Duplicate> {
+    if slot.replace(value).is_some() { Err(Duplicate) } else { Ok(()) }
+}
+
+/// More than one line where one is allowed.
+pub(super) struct Duplicate;
+
+/// The bytes as text if they are one or more characters of visible ASCII.
+pub(super) fn visible(bytes: &[u8]) -> Option<&str> {
+    let visible = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+    core::str::from_utf8(bytes).ok().filter(|_| visible)
+}
+
+/// The bytes as a host, with or without a port: nothing that delimits other
+/// parts of a URL (RFC 3986, section 3.2).
+pub(super) fn host(bytes: &[u8]) -> Option<&str> {
+    const DELIMITERS: [char; 11] = ['@', '/', '?', '#', '\\', '"', '<', '>', '{', '}', ','];
+    visible(bytes).filter(|host| !host.contains(DELIMITERS))
+}

@@ -1,0 +1,26 @@
+//! The opening handshake (RFC 6455, section 4), both sides: functions over
+//! bytes.
+//!
+//! Layer: above the connection, which it makes. Knows HTTP heads and nothing
+//! of sockets, names or URLs: host, port and target come already apart.
+//!
+//! Both sides are given all bytes received so far, and remember how far they
+//! have looked. The bytes behind the head are frames, and stay the caller's.
+
+mod accept_key;
+mod build;
+mod client;
+mod deadline;
+mod head;
+mod refusal;
+mod reject;
+mod server;
+
+pub use crate::extension::Extension;
+pub use accept_key::accept_key;
+pub use build::BuildError;
+pub use client::{Client, ClientRequest, Reply, Response, ResponseError};
+pub use head::{HeadError, Headers};
+pub use refusal::Refusal;
+pub use reject::Rejection;
+pub use server::{Accept, Request, RequestError, Server};

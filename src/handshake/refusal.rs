@@ -1,0 +1,167 @@
+//! A server's refusal, with as much of its body as a caller wants to see
+//! (RFC 9112, section 6).
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use super::head::{self, Headers};
+
+/// An ordinary HTTP reply to a handshake: status, headers, and a body of at
+/// most [`Config::max_refusal_len`](crate::Config::max_refusal_len) bytes.
+#[derive(Clone, Debug)]
+pub struct Refusal<'a> {
+    pub(super) status: u16,
+    pub(super) headers: Headers<'a>,
+    pub(super) body: Cow<'a, [u8]>,
+    pub(super) is_complete: bool,
+}
+
+impl<'a> Refusal<'a> {
+    /// The HTTP status, `200..=999`.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// All header lines, such as `Location` or `WWW-Authenticate`.
+    pub fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// The body, or its beginning.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// False if the body was cut: by the limit, or by the end of the stream.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+/// Bytes of a chunk's size line, with its extensions, that are put up with.
+const MAX_SIZE_LINE: usize = 256;
+
+/// How far the body of a refusal has come.
+#[derive(Debug)]
+pub(super) struct Body {
+    framing: Framing,
+    /// Where the next byte to look at is.
+    at: usize,
+    max: usize,
+    /// What was decoded of a chunked body.
+    decoded: Vec<u8>,
+}
+
+/// How the end of the body is known (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// In chunks; bytes of the current one to come, with its CRLF.
+    Chunked(u64),
+    Length(u64),
+    UntilEof,
+}
+
+impl Body {
+    /// The body that begins at byte `start`.
+    pub(super) fn new(status: u16, headers: Headers<'_>, start: usize, max: usize) -> Self {
+        let mut length = None;
+        let mut chunked = false;
+        for (name, value) in headers.iter() {
+            if name.eq_ignore_ascii_case("Transfer-Encoding") {
+                chunked |= head::has_element(value, "chunked");
+            } else if name.eq_ignore_ascii_case("Content-Length") {
+                length = core::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+            }
+        }
+        let framing = match (status, chunked, length) {
+            (204 | 304, ..) => Framing::Length(0),
+            (_, true, _) => Framing::Chunked(0),
+            (_, _, Some(length)) => Framing::Length(length),
+            _ => Framing::UntilEof,
+        };
+        Self { framing, at: start, max, decoded: Vec::new() }
+    }
+
+    /// The body and whether it is complete, as soon as no more of it will
+    /// come or be kept.
+    pub(super) fn read<'a>(
+        &mut self,
+        received: &'a [u8],
+        eof: bool,
+    ) -> Option<(Cow<'a, [u8]>, bool)> {
+        let rest = received.get(self.at..).unwrap_or_default();
+        let kept = &rest[..rest.len().min(self.max)];
+        match self.framing {
+            Framing::Length(length) if kept.len() as u64 >= length => {
+                // It fits: `kept` is at least as long.
+                let length = usize::try_from(length).unwrap_or(kept.len());
+                Some((Cow::Borrowed(&kept[..length]), true))
+            }
+            Framing::UntilEof if eof && kept.len() == rest.len() => {
+                Some((Cow::Borrowed(kept), true))
+            }
+            Framing::Length(_) | Framing::UntilEof => {
+                (eof || kept.len() == self.max).then_some((Cow::Borrowed(kept), false))
+            }
+            Framing::Chunked(_) => {
+                let end = self.read_chunks(received);
+                let over = match end {
+                    ChunksEnd::Last => Some(true),
+                    ChunksEnd::Broken => Some(false),
+                    ChunksEnd::More => (eof || self.decoded.len() >= self.max).then_some(false),
+                };
+                over.map(|complete| (Cow::Owned(core::mem::take(&mut self.decoded)), complete))
+            }
+        }
+    }
+
+    /// Decodes the chunks that are there (RFC 9112, section 7.1). Trailers
+    /// are not waited for.
+    fn read_chunks(&mut self, received: &[u8]) -> ChunksEnd {
+        loop {
+            let rest = received.get(self.at..).unwrap_or_default();
+            if rest.is_empty() || self.decoded.len() >= self.max {
+                return ChunksEnd::More;
+            }
+            match self.framing {
+                Framing::Chunked(0) => match httparse::parse_chunk_size(rest) {
+                    Ok(httparse::Status::Complete((_, 0))) => return ChunksEnd::Last,
+                    Ok(httparse::Status::Complete((line, size))) => {
+                        self.at += line;
+                        self.framing = Framing::Chunked(size.saturating_add(2));
+                    }
+                    Ok(httparse::Status::Partial) if rest.len() < MAX_SIZE_LINE => {
+                        return ChunksEnd::More;
+                    }
+                    _ => return ChunksEnd::Broken,
+                },
+                Framing::Chunked(left) => {
+                    // What is left of the data; the last two bytes are CRLF.
+                    let data = usize::try_from(left - 2).unwrap_or(usize::MAX);
+                    let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                    let keep = here.min(data).min(self.max - self.decoded.len());
+                    self.decoded.extend_from_slice(&rest[..keep]);
+                    // A CRLF cut in two: wait for both, they are taken at once.
+                    let taken = if here > data && (here as u64) < left { data } else { here };
+                    if taken == 0 {
+                        return ChunksEnd::More;
+                    }
+                    self.at += taken;
+                    let left = left - taken as u64;
+                    self.framing = Framing::Chunked(left);
+                }
+                _ => return ChunksEnd::Broken,
+            }
+        }
+    }
+}
+
+/// Where decoding stopped.
+enum ChunksEnd {
+    /// Behind the last chunk.
+    Last,
+    /// At something that is no chunk.
+    Broken,
+    /// At the end of what is there, or at the limit.
+    More,
+}
