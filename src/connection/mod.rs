@@ -136,6 +136,16 @@ impl Connection {
         self
     }
 
+    /// True for the server's end.
+    pub fn is_server(&self) -> bool {
+        self.tx.is_server()
+    }
+
+    /// The limits and deadlines in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The subprotocol in use (section 4.1), if the opening handshake settled
     /// on one.
     pub fn subprotocol(&self) -> Option<&str> {

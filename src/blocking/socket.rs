@@ -1,0 +1,384 @@
+//! An open connection over a blocking stream, used by one thread.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::io;
+
+use super::error::Error;
+use super::inbox::Inbox;
+use super::transport::Transport;
+use super::wire::{Waited, Wire};
+use crate::close::CloseCode;
+use crate::connection::{Closed, Connection, Event};
+use crate::error::SendError;
+use crate::message::{Assembler, Incoming, Message};
+use crate::time::Instant;
+
+/// Payloads from here on are written from where they are, behind their
+/// header; shorter ones are copied, which costs less than a second slice.
+const VECTORED_LEN: usize = 4 << 10;
+
+/// How long the peer may take to end its side when the engine has no deadline
+/// for that.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+
+/// An open connection over a blocking stream.
+///
+/// Answers to the peer (Pong, Close) go out while [`read`](Self::read) waits:
+/// a connection that is not read from is not answered on. Deadlines of
+/// [`Config`](crate::Config) hold while a call waits for the stream.
+///
+/// Dropping it drops the stream, which the peer sees as 1006; see
+/// [`close`](Self::close).
+///
+/// Two peers that both write more than the network holds, and neither reads,
+/// wait for each other for ever: where that can be, [split](Self::split), or
+/// set a [deadline](Self::set_deadline).
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    pub(super) wire: Wire<S>,
+    pub(super) ws: Connection,
+    pub(super) assembler: Assembler,
+    /// When the engine wants to be told the time next.
+    next: Option<Instant>,
+    /// Our direction is broken; the peer's may still hold its Close frame.
+    cannot_write: bool,
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// Takes over a stream whose handshake was done elsewhere; `early` are the
+    /// bytes that were read behind it.
+    pub fn from_parts(stream: S, ws: Connection, early: &[u8]) -> Self {
+        let mut wire = Wire::new(stream);
+        wire.inbox = Inbox::with(early);
+        Self::new(wire, ws)
+    }
+
+    pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
+        let mut socket =
+            Self { wire, ws, assembler: Assembler::new(), next: None, cannot_write: false };
+        socket.tell_time();
+        socket
+    }
+
+    // ---- receiving -------------------------------------------------------
+
+    /// Waits for a whole message. `None`: the connection was closed in good
+    /// order; [`closed`](Self::closed) says how.
+    ///
+    /// Sends what has been queued before it waits. Copies a message out of the
+    /// read buffer, once.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended if not in good order: [`Error::Protocol`],
+    /// [`Error::Timeout`], [`Error::Lost`], [`Error::Io`]. And
+    /// [`Error::DeadlineExceeded`], after which the call can be repeated:
+    /// nothing is lost.
+    pub fn read(&mut self) -> Result<Option<Message<'static>>, Error> {
+        loop {
+            let mut message = None;
+            let (mut input, unread) = self.wire.inbox.open();
+            while let Some(event) = self.ws.receive(&mut input, &mut self.wire.tx) {
+                if let Some(Incoming::Message(whole)) = self.assembler.push(event) {
+                    message = Some(whole.into_owned());
+                    break;
+                }
+            }
+            unread.leave(input.len());
+            if message.is_some() {
+                self.tell_time_if_wanted();
+                return Ok(message);
+            }
+            if !self.ready()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until there are bytes for [`next_event`](Self::next_event). False:
+    /// the connection was closed in good order.
+    ///
+    /// The two together are [`read`](Self::read) without copies, for messages
+    /// of any length:
+    ///
+    /// ```no_run
+    /// # use sockeye::blocking::{Error, Transport, WebSocket};
+    /// # use sockeye::Event;
+    /// # fn f<S: Transport>(ws: &mut WebSocket<S>) -> Result<(), Error> {
+    /// while ws.ready()? {
+    ///     while let Some(event) = ws.next_event() {
+    ///         if let Event::Binary(chunk) = event {
+    ///             println!("{} bytes", chunk.as_bytes().len());
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn ready(&mut self) -> Result<bool, Error> {
+        if !self.wire.inbox.is_empty() {
+            return Ok(true);
+        }
+        loop {
+            self.tell_time_if_wanted();
+            self.flush_before_reading()?;
+            if self.ws.should_close_transport() {
+                return self.end();
+            }
+            match self.wire.read(self.next) {
+                Ok(Waited::Done) => return Ok(true),
+                Ok(Waited::TimedOut) if self.wire.deadline_passed() => {
+                    return Err(Error::DeadlineExceeded);
+                }
+                Ok(Waited::TimedOut) => self.tell_time(),
+                Ok(Waited::Eof) => {
+                    self.ws.receive_eof();
+                    return self.end();
+                }
+                Err(error) => return self.broken(error),
+            }
+        }
+    }
+
+    /// The next event of the bytes that were read, without waiting. `None`:
+    /// they are used up, [`ready`](Self::ready) waits for more.
+    pub fn next_event(&mut self) -> Option<Event<'_>> {
+        let (mut input, unread) = self.wire.inbox.open();
+        let event = self.ws.receive(&mut input, &mut self.wire.tx);
+        unread.leave(input.len());
+        event
+    }
+
+    // ---- sending ---------------------------------------------------------
+
+    /// Sends a message, and waits until the stream has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the engine refuses: nothing was sent. [`Error::Io`],
+    /// [`Error::Timeout`]: the connection is over.
+    /// [`Error::DeadlineExceeded`]: the message is queued; send the rest with
+    /// [`flush`](Self::flush).
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        let is_large = message.as_bytes().len() >= VECTORED_LEN;
+        let header = match &message {
+            _ if !is_large || !self.ws.is_server() => None,
+            Message::Binary(data) => Some(self.ws.begin_binary(data)?),
+            Message::Text(text) => Some(self.ws.begin_text(text)?),
+        };
+        match header {
+            Some(header) => {
+                self.wire.tx.extend_from_slice(header.as_bytes());
+                self.flush_with(message.as_bytes())
+            }
+            // A client's payload has to be copied anyway, to be masked.
+            None => {
+                self.queue(&message)?;
+                self.flush()
+            }
+        }
+    }
+
+    /// Encodes a message to be sent with the next [`flush`](Self::flush), or
+    /// when [`read`](Self::read) has to wait: many messages, one write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`].
+    pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        match message.into() {
+            Message::Binary(data) => self.ws.send_binary(&data, &mut self.wire.tx)?,
+            Message::Text(text) => self.ws.send_text(&text, &mut self.wire.tx)?,
+        }
+        Ok(())
+    }
+
+    /// Gives the engine any other command, and sends what comes of it.
+    ///
+    /// ```no_run
+    /// # use sockeye::blocking::{Error, Transport, WebSocket};
+    /// # fn f<S: Transport>(ws: &mut WebSocket<S>) -> Result<(), Error> {
+    /// ws.command(|ws, out| ws.send_text_fragment(b"one ", false, out))?;
+    /// ws.command(|ws, out| ws.send_text_fragment(b"message", true, out))?;
+    /// ws.command(|ws, out| ws.send_ping(b"still there?", out))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn command<T>(
+        &mut self,
+        command: impl FnOnce(&mut Connection, &mut Vec<u8>) -> Result<T, SendError>,
+    ) -> Result<T, Error> {
+        let value = command(&mut self.ws, &mut self.wire.tx)?;
+        self.flush()?;
+        Ok(value)
+    }
+
+    /// Sends a Ping of at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.command(|ws, out| ws.send_ping(payload, out))
+    }
+
+    /// Waits until the stream has taken all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.flush_with(&[])
+    }
+
+    fn flush_with(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let mut payload = payload;
+        loop {
+            self.tell_time_if_wanted();
+            match self.wire.flush_with(payload, self.next) {
+                Ok(Waited::TimedOut) if self.wire.deadline_passed() => {
+                    return Err(Error::DeadlineExceeded);
+                }
+                Ok(Waited::TimedOut) => {
+                    // What was left of it is queued.
+                    payload = &[];
+                    self.tell_time();
+                    if self.ws.should_close_transport() {
+                        return self.end().map(|_| ());
+                    }
+                }
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    self.cannot_write = true;
+                    self.wire.discard_output();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// As [`flush`](Self::flush); but if the peer has closed its end, what it
+    /// said before that can still be read.
+    fn flush_before_reading(&mut self) -> Result<(), Error> {
+        if self.cannot_write {
+            self.wire.discard_output();
+            return Ok(());
+        }
+        match self.flush() {
+            Err(Error::Io(error)) if is_gone(&error) => Ok(()),
+            result => result,
+        }
+    }
+
+    // ---- closing ---------------------------------------------------------
+
+    /// Closes the connection: starts the closing handshake if there is none,
+    /// and waits for its end, at most [`Config::close_timeout`]. Messages that
+    /// still come are dropped; to have them, [`start_close`](Self::start_close)
+    /// and [`read`](Self::read) on.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read). [`Error::Send`] with
+    /// [`SendError::InvalidCloseCode`] for a code that may not be sent.
+    ///
+    /// [`Config::close_timeout`]: crate::Config::close_timeout
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error> {
+        if self.ws.is_open() {
+            match self.start_close(code, reason) {
+                Err(Error::Io(error)) if is_gone(&error) => {}
+                result => result?,
+            }
+        }
+        while self.ready()? {
+            while self.next_event().is_some() {}
+        }
+        Ok(self.ws.receive_eof())
+    }
+
+    /// Starts the closing handshake. Go on with [`read`](Self::read) until it
+    /// gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.command(|ws, out| ws.close(Some(code), reason, out))
+    }
+
+    /// How the connection ended; `None` while data can still come or go.
+    pub fn closed(&self) -> Option<Closed> {
+        self.ws.closed()
+    }
+
+    /// The connection is over: closes the stream in good order, and gives the
+    /// error that it ended with, if any.
+    fn end(&mut self) -> Result<bool, Error> {
+        if self.ws.should_close_transport() && !self.wire.is_hung_up() && !self.cannot_write {
+            let until = self.wire.now() + self.ws.config().close_timeout.unwrap_or(LINGER);
+            // Whatever goes wrong now, the outcome is settled.
+            let _ = self.wire.hang_up(until);
+        }
+        match Error::of(&self.ws.receive_eof()) {
+            Some(error) => Err(error),
+            None => Ok(false),
+        }
+    }
+
+    /// The stream failed. After a closing handshake that is no news.
+    fn broken(&mut self, error: io::Error) -> Result<bool, Error> {
+        self.cannot_write = true;
+        if self.ws.receive_eof().is_clean() { Ok(false) } else { Err(error.into()) }
+    }
+
+    // ---- the rest --------------------------------------------------------
+
+    /// Makes all calls fail with [`Error::DeadlineExceeded`] that would wait
+    /// longer than this; `None`: they wait for the peer, and for the deadlines
+    /// of the engine. The connection stays usable.
+    pub fn set_deadline(&mut self, deadline: Option<std::time::Instant>) {
+        self.wire.set_deadline(deadline);
+    }
+
+    /// The engine, to ask about the subprotocol, round-trip time and so on.
+    pub fn connection(&self) -> &Connection {
+        &self.ws
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &S {
+        &self.wire.stream
+    }
+
+    /// Gives memory back that a message came in, to be used for the next that
+    /// is too long for the read buffer.
+    pub fn recycle(&mut self, message: Message<'_>) {
+        self.assembler.put_buffer(message.into_buffer());
+    }
+
+    fn tell_time_if_wanted(&mut self) {
+        if self.ws.wants_time() {
+            self.tell_time();
+        }
+    }
+
+    fn tell_time(&mut self) {
+        self.next = self.ws.handle_timeout(self.wire.now(), &mut self.wire.tx);
+    }
+}
+
+/// The peer has closed its end.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}

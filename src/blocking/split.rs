@@ -1,0 +1,359 @@
+//! One connection, two threads: a reader and a writer over TCP.
+//!
+//! Two things are shared. The engine, with what it has put out, is locked for
+//! as long as it takes to encode or decode, never while the network is waited
+//! for. The right to write to the socket is a flag under the same lock: who
+//! holds it takes the whole output and writes it unlocked, so that bytes go out
+//! in the order of the engine's, and a reader can read while a writer is stuck.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::error::Error;
+use super::inbox::Inbox;
+use super::socket::{LINGER, WebSocket};
+use super::wire::is_timeout;
+use crate::close::CloseCode;
+use crate::connection::{Closed, Connection};
+use crate::error::SendError;
+use crate::message::{Assembler, Incoming, Message};
+use crate::time::{Clock, Instant};
+
+/// Output that a reader may leave behind before it stops reading: a peer that
+/// sends Pings and never reads must not make it grow.
+const HIGH_WATER: usize = 64 << 10;
+
+impl WebSocket<TcpStream> {
+    /// Splits the connection for two threads. What the reader receives is
+    /// answered (Pong, Close) whether the writer is used or not; deadlines are
+    /// the reader's to keep, so somebody has to [`read`](Reader::read).
+    pub fn split(self) -> (Reader, Writer) {
+        let (stream, inbox, tx, clock) = self.wire.into_parts();
+        // Nobody tells the engine the time while a write waits, so the socket
+        // has to know when a peer that takes nothing is as good as dead.
+        let config = self.ws.config();
+        let patience = config.ping_interval.map(|interval| interval + config.pong_timeout);
+        // If it cannot be set, a write waits as long as without deadlines.
+        let _ = stream.set_write_timeout(patience);
+        let state =
+            State { ws: self.ws, tx, in_flight: 0, written: 0, writing: false, error: None };
+        let shared =
+            Arc::new(Shared { stream, state: Mutex::new(state), progress: Condvar::new() });
+        let reader =
+            Reader { shared: shared.clone(), inbox, assembler: self.assembler, clock, next: None };
+        (reader, Writer { shared })
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Read and written through `&TcpStream`.
+    stream: TcpStream,
+    state: Mutex<State>,
+    /// Bytes were written, or will never be.
+    progress: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    ws: Connection,
+    /// What the engine has put out and nobody has taken to write.
+    tx: Vec<u8>,
+    /// Bytes taken and not yet known to be written.
+    in_flight: usize,
+    /// Bytes written so far.
+    written: u64,
+    /// Somebody holds the right to write.
+    writing: bool,
+    /// Writing has failed.
+    error: Option<io::ErrorKind>,
+}
+
+impl State {
+    /// Where the output ends, counted in bytes since the beginning.
+    fn end(&self) -> u64 {
+        self.written + (self.in_flight + self.tx.len()) as u64
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.error.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No call of ours panics while it holds the lock; if a caller's
+        // command did, the engine is as consistent as after an error.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes one batch of the output: all there is. The right to write must
+    /// be free.
+    fn write_batch<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let mut batch = core::mem::take(&mut state.tx);
+        state.in_flight = batch.len();
+        state.writing = true;
+        drop(state);
+        let result = (&self.stream).write_all(&batch);
+        let mut state = self.lock();
+        state.writing = false;
+        match result {
+            Ok(()) => state.written += batch.len() as u64,
+            Err(error) => state.error = Some(error.kind()),
+        }
+        state.in_flight = 0;
+        if state.tx.is_empty() && batch.capacity() <= HIGH_WATER {
+            batch.clear();
+            state.tx = batch;
+        }
+        self.progress.notify_all();
+        state
+    }
+
+    /// Waits until all output there is now has been written, by this thread
+    /// or another.
+    fn flush<'a>(&'a self, mut state: MutexGuard<'a, State>) -> io::Result<()> {
+        let mark = state.end();
+        loop {
+            state.check()?;
+            if state.writing {
+                if state.written >= mark {
+                    return Ok(());
+                }
+                state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else if state.tx.is_empty() {
+                return Ok(());
+            } else {
+                // Also what the reader has left behind meanwhile.
+                state = self.write_batch(state);
+            }
+        }
+    }
+
+    /// Writes what is owed to the peer, unless somebody is writing already:
+    /// whoever holds the right does not let go of it while there is output.
+    /// Waits only while there is too much of it.
+    fn flush_owed(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        loop {
+            state.check()?;
+            if state.writing {
+                if state.tx.len() < HIGH_WATER {
+                    return Ok(());
+                }
+                state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else if state.tx.is_empty() {
+                return Ok(());
+            } else {
+                // One batch: more can only be a writer's, who then writes it.
+                drop(self.write_batch(state));
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The half that receives; see [`WebSocket::split`].
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    assembler: Assembler,
+    clock: Clock,
+    /// When the engine wants to be told the time next.
+    next: Option<Instant>,
+}
+
+impl Reader {
+    /// Waits for a whole message. `None`: the connection was closed in good
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::read`].
+    pub fn read(&mut self) -> Result<Option<Message<'static>>, Error> {
+        loop {
+            let (message, over) = self.process();
+            if self.shared.flush_owed().is_err() {
+                // The peer has closed its end; what it said before that can
+                // still be read.
+                self.shared.lock().tx.clear();
+            }
+            if message.is_some() {
+                return Ok(message);
+            }
+            if over {
+                return self.end().map(|()| None);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// How the connection ended; `None` while data can still come or go.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().ws.closed()
+    }
+
+    /// Runs the engine over what was read, up to the end of a message. True:
+    /// the transport should be closed.
+    fn process(&mut self) -> (Option<Message<'static>>, bool) {
+        let mut state = self.shared.lock();
+        let State { ws, tx, .. } = &mut *state;
+        let (mut input, unread) = self.inbox.open();
+        let mut message = None;
+        while let Some(event) = ws.receive(&mut input, tx) {
+            if let Some(Incoming::Message(whole)) = self.assembler.push(event) {
+                message = Some(whole.into_owned());
+                break;
+            }
+        }
+        unread.leave(input.len());
+        let now = self.clock.now();
+        self.next = ws.handle_timeout(now, tx);
+        // The writer may start a closing handshake while we wait, and nothing
+        // wakes us: look again often enough to notice that its deadline passed.
+        let look_again = ws.config().close_timeout.map(|timeout| now + timeout);
+        self.next = match (self.next, look_again) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        (message, ws.should_close_transport())
+    }
+
+    /// Waits for bytes, for the end of the stream, or for a deadline.
+    fn fill(&mut self) -> Result<(), Error> {
+        let wait = self.next.map(|at| {
+            // Zero means no limit to the system.
+            at.saturating_duration_since(self.clock.now()).max(Duration::from_millis(1))
+        });
+        self.shared.stream.set_read_timeout(wait)?;
+        match self.inbox.read_from(&mut &self.shared.stream) {
+            Ok(0) => {
+                self.shared.lock().ws.receive_eof();
+            }
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let closed = self.shared.lock().ws.receive_eof();
+                let _ = self.shared.stream.shutdown(Shutdown::Both);
+                if !closed.is_clean() {
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection is over: closes the stream in good order (see
+    /// `Wire::hang_up`). The writer learns of it from its next command.
+    fn end(&mut self) -> Result<(), Error> {
+        let state = self.shared.lock();
+        let linger = state.ws.config().close_timeout.unwrap_or(LINGER);
+        drop(state);
+        let until = self.clock.now() + linger;
+        // Whatever goes wrong now, the outcome is settled.
+        let _ = self.hang_up(until);
+        // Wakes a writer that is stuck.
+        let _ = self.shared.stream.shutdown(Shutdown::Both);
+        match Error::of(&self.shared.lock().ws.receive_eof()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn hang_up(&mut self, until: Instant) -> io::Result<()> {
+        let left = |clock: &Clock| {
+            let left = until.saturating_duration_since(clock.now());
+            (!left.is_zero()).then_some(left).ok_or(io::ErrorKind::TimedOut)
+        };
+        self.shared.stream.set_write_timeout(Some(left(&self.clock)?))?;
+        let mut state = self.shared.lock();
+        while state.writing {
+            let wait = left(&self.clock)?;
+            state = self
+                .shared
+                .progress
+                .wait_timeout(state, wait)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        self.shared.flush(state)?;
+        self.shared.stream.shutdown(Shutdown::Write)?;
+        loop {
+            self.inbox.consume(usize::MAX);
+            self.shared.stream.set_read_timeout(Some(left(&self.clock)?))?;
+            match self.inbox.read_from(&mut &self.shared.stream) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The half that sends; see [`WebSocket::split`]. Each call waits until the
+/// socket has taken what it sends.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`]; there is no deadline but the socket's own, and
+    /// the end that the reader makes of the connection.
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.command(|ws, out| match &message {
+            Message::Binary(data) => ws.send_binary(data, out),
+            Message::Text(text) => ws.send_text(text, out),
+        })
+    }
+
+    /// Gives the engine any other command, and sends what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn command<T>(
+        &mut self,
+        command: impl FnOnce(&mut Connection, &mut Vec<u8>) -> Result<T, SendError>,
+    ) -> Result<T, Error> {
+        let mut state = self.shared.lock();
+        let State { ws, tx, .. } = &mut *state;
+        let value = command(ws, tx)?;
+        self.shared.flush(state)?;
+        Ok(value)
+    }
+
+    /// Sends a Ping of at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.command(|ws, out| ws.send_ping(payload, out))
+    }
+
+    /// Starts the closing handshake; the reader sees it to its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.command(|ws, out| ws.close(Some(code), reason, out))
+    }
+
+    /// How the connection ended; `None` while data can still come or go.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().ws.closed()
+    }
+}
