@@ -1,5 +1,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(
+    unreachable_pub,
+    clippy::alloc_instead_of_core,
+    clippy::cast_possible_truncation,
+    clippy::exhaustive_enums,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core
+)]
+// No bytes of a peer's may bring the process down.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 #![doc = include_str!("../README.md")]
 
 extern crate alloc;
