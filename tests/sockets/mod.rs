@@ -26,6 +26,17 @@ pub const CODES: [u16; 16] = [
     1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999,
 ];
 
+/// Fails unless a value has this shape, and shows it.
+macro_rules! assert_shape {
+    ($value:expr, $shape:pat $(if $guard:expr)?) => {
+        match $value {
+            $shape $(if $guard)? => {}
+            other => panic!("{other:?} is no {}", stringify!($shape $(if $guard)?)),
+        }
+    };
+}
+pub(crate) use assert_shape;
+
 // ---- tasks -----------------------------------------------------------------------
 
 /// Work in a thread of its own.
@@ -142,6 +153,16 @@ pub fn open(ours: Role, config: &Arc<Config>) -> (WebSocket<TcpStream>, Peer) {
             (ws, peer)
         }
     }
+}
+
+/// A server that does this with its one client; and its port.
+pub fn server_that<T: Send + 'static>(
+    serves: impl FnOnce(Peer) -> T + Send + 'static,
+) -> (u16, Task<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = move || serves(Peer::new(Role::Server, listener.accept().unwrap().0));
+    (port, Task::start(task))
 }
 
 // ---- the opening handshake -------------------------------------------------------
@@ -341,6 +362,20 @@ pub struct Tape {
 impl Tape {
     fn max_write(&self) -> usize {
         if self.max_write == 0 { usize::MAX } else { self.max_write }
+    }
+}
+
+impl Transport for Tape {
+    fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
