@@ -214,7 +214,10 @@ impl Assembler {
             // A lent buffer is empty, and empty bytes are text.
             self.text = String::from_utf8(self.take_buffer()).unwrap_or_default();
         }
-        self.text.push_str(chunk.as_str());
+        let text = chunk.as_str();
+        let more = growth(self.text.len(), self.text.capacity(), text.len(), chunk.remaining());
+        self.text.reserve_exact(more);
+        self.text.push_str(text);
         chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.text)))
     }
 
@@ -225,7 +228,11 @@ impl Assembler {
         if self.binary.capacity() == 0 {
             self.binary = self.take_buffer();
         }
-        self.binary.extend_from_slice(chunk.as_bytes());
+        let bytes = chunk.as_bytes();
+        let more =
+            growth(self.binary.len(), self.binary.capacity(), bytes.len(), chunk.remaining());
+        self.binary.reserve_exact(more);
+        self.binary.extend_from_slice(bytes);
         chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.binary)))
     }
 
@@ -234,4 +241,18 @@ impl Assembler {
         self.text = String::new();
         self.binary = Vec::new();
     }
+}
+
+/// How much room to ask for behind `len` bytes so that `added` fit: memory
+/// doubles with what has come, and grows no further than to what is announced
+/// of the message's `rest`.
+fn growth(len: usize, capacity: usize, added: usize, rest: Option<u64>) -> usize {
+    let needed = len + added;
+    if needed <= capacity {
+        return added;
+    }
+    let rest = rest.and_then(|rest| usize::try_from(rest).ok()).unwrap_or(usize::MAX);
+    let most = needed.saturating_add(rest);
+    // Text may be an unfinished character short of what was announced.
+    capacity.saturating_mul(2).clamp(needed, most) - len
 }

@@ -86,7 +86,14 @@ impl<'b> TextChunk<'b> {
     /// True for the last piece of a message: it is complete and valid.
     #[inline]
     pub fn is_last(&self) -> bool {
-        self.place.last
+        self.place.rest == 0
+    }
+
+    /// Bytes of the message that are still to come, as announced; `None`
+    /// while its last frame has not begun.
+    #[inline]
+    pub fn remaining(&self) -> Option<u64> {
+        self.place.remaining()
     }
 }
 
@@ -120,7 +127,14 @@ impl<'b> BinaryChunk<'b> {
     /// True for the last piece of a message: it is complete.
     #[inline]
     pub fn is_last(&self) -> bool {
-        self.place.last
+        self.place.rest == 0
+    }
+
+    /// Bytes of the message that are still to come, as announced; `None`
+    /// while its last frame has not begun.
+    #[inline]
+    pub fn remaining(&self) -> Option<u64> {
+        self.place.remaining()
     }
 }
 
@@ -128,5 +142,17 @@ impl<'b> BinaryChunk<'b> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) first: bool,
-    pub(super) last: bool,
+    /// Bytes of the message still to come.
+    pub(super) rest: u64,
+}
+
+impl Place {
+    /// The `rest` of a message whose last frame has not begun. No frame is as
+    /// long.
+    pub(super) const UNKNOWN: u64 = u64::MAX;
+
+    #[inline]
+    fn remaining(self) -> Option<u64> {
+        (self.rest != Self::UNKNOWN).then_some(self.rest)
+    }
 }

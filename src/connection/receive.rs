@@ -315,10 +315,10 @@ impl Receiver {
         fin: bool,
     ) -> Option<Piece<'b>> {
         let bytes = self.take_payload(input, len);
-        let last = fin && self.remaining == 0;
+        let place = self.place(fin);
         // A fragment that brings nothing is no news.
-        (last || !bytes.is_empty())
-            .then(|| Piece::Binary(BinaryChunk { bytes, place: self.place(last) }))
+        (place.rest == 0 || !bytes.is_empty())
+            .then_some(Piece::Binary(BinaryChunk { bytes, place }))
     }
 
     /// Reads `len` bytes of text, which are in the input and begin between
@@ -327,14 +327,18 @@ impl Receiver {
     fn read_text<'b>(&mut self, input: &mut Input<'b>, len: usize, fin: bool) -> Option<Piece<'b>> {
         let bytes = self.take_payload(input, len);
         let decoded = self.text.decode(bytes);
-        let last = fin && self.remaining == 0;
-        let valid = decoded.valid && !(last && !self.text.is_at_boundary());
-        let chunk = |last| TextChunk { text: Text::Input(decoded.text), place: self.place(last) };
+        let place = self.place(fin);
+        let last = place.rest == 0;
+        let valid = decoded.valid && (!last || self.text.is_at_boundary());
+        let text = Text::Input(decoded.text);
         match (valid, decoded.text.is_empty()) {
             (true, true) if !last => None,
-            (true, _) => Some(Piece::Text(chunk(last))),
+            (true, _) => Some(Piece::Text(TextChunk { text, place })),
             (false, true) => Some(Piece::Violation(ProtocolError::TextNotUtf8)),
-            (false, false) => Some(Piece::TextThenInvalid(chunk(false))),
+            (false, false) => {
+                let place = Place { rest: Place::UNKNOWN, ..place };
+                Some(Piece::TextThenInvalid(TextChunk { text, place }))
+            }
         }
     }
 
@@ -351,8 +355,8 @@ impl Receiver {
             match self.text.complete(byte) {
                 Ok(None) => {}
                 Ok(Some(char)) => {
-                    let place = self.place(fin && self.remaining == 0);
-                    return Some(Piece::Text(TextChunk { text: Text::Joined(char), place }));
+                    let text = Text::Joined(char);
+                    return Some(Piece::Text(TextChunk { text, place: self.place(fin) }));
                 }
                 Err(_) => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
             }
@@ -384,8 +388,9 @@ impl Receiver {
     }
 
     #[inline]
-    fn place(&self, last: bool) -> Place {
-        Place { first: self.first, last }
+    fn place(&self, fin: bool) -> Place {
+        let rest = if fin { self.remaining } else { Place::UNKNOWN };
+        Place { first: self.first, rest }
     }
 }
 

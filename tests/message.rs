@@ -1,0 +1,139 @@
+//! Whole messages: what an assembler collects, and what memory it takes.
+
+mod common;
+
+use std::borrow::Cow;
+
+use common::*;
+use sockeye::{Assembler, Connection, Event, Incoming, Input, Message, MessageKind};
+
+/// Runs the engine over `bytes` in pieces of `step`; gives the messages, and
+/// whether each was borrowed.
+fn messages(engine: &Engine, bytes: &[u8], step: usize) -> Vec<(Message<'static>, bool)> {
+    let mut ws = engine.connection();
+    let mut assembler = Assembler::new();
+    let mut messages = Vec::new();
+    for piece in bytes.chunks(step) {
+        let mut piece = piece.to_vec();
+        let mut input = Input::new(&mut piece);
+        while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+            if let Some(Incoming::Message(message)) = assembler.push(event) {
+                let borrowed = matches!(
+                    message,
+                    Message::Binary(Cow::Borrowed(_)) | Message::Text(Cow::Borrowed(_))
+                );
+                messages.push((message.into_owned(), borrowed));
+            }
+        }
+    }
+    assert!(assembler.is_empty());
+    messages
+}
+
+#[test]
+fn a_message_in_one_piece_is_borrowed_and_one_in_many_is_collected() {
+    for engine in both() {
+        let bytes = engine.from_peer([text("h\u{e9}llo"), binary([1, 2, 3])]);
+        let expected = [Message::from("h\u{e9}llo"), Message::from(&[1, 2, 3][..])];
+        for (step, borrowed) in [(bytes.len(), true), (1, false), (3, false)] {
+            let seen = messages(&engine, &bytes, step);
+            assert_eq!(seen, expected.clone().map(|m| (m, borrowed)), "in pieces of {step}");
+        }
+    }
+}
+
+#[test]
+fn long_messages_of_many_fragments_come_whole() {
+    for engine in both() {
+        let data = Random(3).bytes(200_000);
+        let mut pieces = data.chunks(1000).collect::<Vec<_>>();
+        let last = pieces.pop().unwrap();
+        let mut frames = vec![fragment(BINARY, pieces.remove(0))];
+        frames.extend(pieces.into_iter().map(|p| fragment(CONTINUATION, p)));
+        frames.push(frame(CONTINUATION, last));
+        let bytes = engine.from_peer(frames);
+        assert_eq!(messages(&engine, &bytes, 4096), [(Message::from(data), false)]);
+
+        // Longer than the pieces that text is validated in.
+        let long = "\u{20ac}".repeat(40_000);
+        let bytes = engine.from_peer([text(&long)]);
+        for step in [bytes.len(), 1 << 16, 777] {
+            assert_eq!(messages(&engine, &bytes, step), [(Message::from(long.as_str()), false)]);
+        }
+    }
+}
+
+#[test]
+fn everything_else_passes_through() {
+    let engine = server();
+    let mut ws = engine.connection();
+    let mut bytes = engine.from_peer([fragment(TEXT, "a"), ping("p"), pong("q"), frame(0x3, "")]);
+    let mut input = Input::new(&mut bytes);
+    let mut assembler = Assembler::new();
+    let mut seen = Vec::new();
+    while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+        seen.push(match assembler.push(event) {
+            None => "chunk".into(),
+            Some(incoming) => format!("{incoming:?}"),
+        });
+    }
+    let expected = [
+        "chunk",
+        "Ping(ControlPayload(\"p\"))",
+        "Pong(ControlPayload(\"q\"))",
+        "Failed(ReservedOpcode)",
+    ];
+    assert_eq!(seen, expected);
+    assert!(assembler.is_empty(), "what was collected is dropped");
+}
+
+#[test]
+fn memory_leaves_with_the_message_and_can_be_lent_again() {
+    let engine = client();
+    let mut ws = engine.connection();
+    let mut assembler = Assembler::new();
+    let mut lent = Vec::with_capacity(1000);
+    lent.push(1);
+    let memory = lent.as_ptr();
+    assembler.put_buffer(lent);
+    // Of two buffers the larger is kept.
+    assembler.put_buffer(Vec::with_capacity(10));
+    for kind in [BINARY, TEXT] {
+        let frames = [fragment(kind, "abc"), frame(CONTINUATION, "def")];
+        let message = collect(&mut ws, &mut assembler, engine.from_peer(frames));
+        assert_eq!(message.as_bytes(), b"abcdef");
+        assert_eq!(assembler.take_buffer().capacity(), 0, "nothing is left behind");
+        let buffer = message.into_buffer();
+        assert_eq!(buffer.as_ptr(), memory);
+        assembler.put_buffer(buffer);
+    }
+    let spare = assembler.take_buffer();
+    assert_eq!(spare.as_ptr(), memory);
+}
+
+fn collect(ws: &mut Connection, assembler: &mut Assembler, mut bytes: Vec<u8>) -> Message<'static> {
+    let mut input = Input::new(&mut bytes);
+    loop {
+        let event: Event<'_> = ws.receive(&mut input, &mut Vec::new()).expect("a whole message");
+        if let Some(Incoming::Message(message)) = assembler.push(event) {
+            return message.into_owned();
+        }
+    }
+}
+
+#[test]
+fn messages_convert_and_say_what_they_are() {
+    let text = Message::from("t");
+    assert_eq!(
+        (text.kind(), text.as_text(), text.as_bytes()),
+        (MessageKind::Text, Some("t"), &b"t"[..])
+    );
+    let binary = Message::from(vec![0xff]);
+    assert_eq!(
+        (binary.kind(), binary.as_text(), binary.as_bytes()),
+        (MessageKind::Binary, None, &[0xff][..])
+    );
+    assert_eq!(Message::from(&binary), binary);
+    assert_eq!(Message::from(String::from("t")), text);
+    assert!(text.into_buffer().is_empty(), "it was borrowed");
+}
