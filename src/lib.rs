@@ -10,7 +10,18 @@
 )]
 // No bytes of a peer's may bring the process down.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "std"), doc = "RFC 6455 as a state machine without I/O.")]
+//!
+//! # The parts
+//!
+//! - [`Connection`]: an open connection; [`Event`] what it tells, [`Closed`] how
+//!   it ended, [`Config`] its limits and deadlines.
+//! - [`handshake`]: how it is opened, on both sides.
+//! - [`Assembler`]: whole messages from chunks.
+//! - [`Input`], [`Output`]: whose memory the bytes are in.
+//! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
+//! - [`manual`]: why it is built as it is.
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -27,6 +38,7 @@ mod error;
 mod extension;
 pub mod frame;
 pub mod handshake;
+pub mod manual;
 pub mod mask;
 mod message;
 mod seed;

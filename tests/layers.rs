@@ -95,8 +95,12 @@ fn modules_use_only_what_lies_below_them() {
         }
         assert!(!code.contains("super::super::super"), "{name} climbs out of itself");
     }
-    let unknown: Vec<&String> =
-        modules.keys().filter(|name| !known.contains(name.as_str()) && *name != "lib").collect();
+    // Crate docs and re-exports, and nothing but docs.
+    let rest = ["lib", "manual"];
+    let unknown: Vec<&String> = modules
+        .keys()
+        .filter(|name| !known.contains(name.as_str()) && !rest.contains(&name.as_str()))
+        .collect();
     assert!(unknown.is_empty(), "not in the table of layers: {unknown:?}");
 }
 

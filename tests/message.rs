@@ -33,7 +33,7 @@ fn messages(engine: &Engine, bytes: &[u8], step: usize) -> Vec<(Message<'static>
 #[test]
 fn a_message_in_one_piece_is_borrowed_and_one_in_many_is_collected() {
     for engine in both() {
-        let bytes = engine.from_peer([text("h\u{e9}llo"), binary([1, 2, 3])]);
+        let bytes = engine.peer_sends([text("h\u{e9}llo"), binary([1, 2, 3])]);
         let expected = [Message::from("h\u{e9}llo"), Message::from(&[1, 2, 3][..])];
         for (step, borrowed) in [(bytes.len(), true), (1, false), (3, false)] {
             let seen = messages(&engine, &bytes, step);
@@ -51,12 +51,12 @@ fn long_messages_of_many_fragments_come_whole() {
         let mut frames = vec![fragment(BINARY, pieces.remove(0))];
         frames.extend(pieces.into_iter().map(|p| fragment(CONTINUATION, p)));
         frames.push(frame(CONTINUATION, last));
-        let bytes = engine.from_peer(frames);
+        let bytes = engine.peer_sends(frames);
         assert_eq!(messages(&engine, &bytes, 4096), [(Message::from(data), false)]);
 
         // Longer than the pieces that text is validated in.
         let long = "\u{20ac}".repeat(40_000);
-        let bytes = engine.from_peer([text(&long)]);
+        let bytes = engine.peer_sends([text(&long)]);
         for step in [bytes.len(), 1 << 16, 777] {
             assert_eq!(messages(&engine, &bytes, step), [(Message::from(long.as_str()), false)]);
         }
@@ -67,7 +67,7 @@ fn long_messages_of_many_fragments_come_whole() {
 fn everything_else_passes_through() {
     let engine = server();
     let mut ws = engine.connection();
-    let mut bytes = engine.from_peer([fragment(TEXT, "a"), ping("p"), pong("q"), frame(0x3, "")]);
+    let mut bytes = engine.peer_sends([fragment(TEXT, "a"), ping("p"), pong("q"), frame(0x3, "")]);
     let mut input = Input::new(&mut bytes);
     let mut assembler = Assembler::new();
     let mut seen = Vec::new();
@@ -100,7 +100,7 @@ fn memory_leaves_with_the_message_and_can_be_lent_again() {
     assembler.put_buffer(Vec::with_capacity(10));
     for kind in [BINARY, TEXT] {
         let frames = [fragment(kind, "abc"), frame(CONTINUATION, "def")];
-        let message = collect(&mut ws, &mut assembler, engine.from_peer(frames));
+        let message = collect(&mut ws, &mut assembler, engine.peer_sends(frames));
         assert_eq!(message.as_bytes(), b"abcdef");
         assert_eq!(assembler.take_buffer().capacity(), 0, "nothing is left behind");
         let buffer = message.into_buffer();

@@ -105,7 +105,7 @@ fn s5_4_a_message_that_a_close_cuts_short_is_void() {
         // Whole messages: nothing of it.
         let mut ws = engine.connection();
         let mut assembler = sockeye::Assembler::new();
-        let mut bytes = engine.from_peer([fragment(TEXT, "part"), close(1000, "")]);
+        let mut bytes = engine.peer_sends([fragment(TEXT, "part"), close(1000, "")]);
         let mut input = Input::new(&mut bytes);
         let mut incoming = Vec::new();
         while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
@@ -152,7 +152,7 @@ fn s5_5_1_nothing_is_sent_after_a_close() {
             let mut ws = engine.connection();
             let mut out = Vec::new();
             if by_peer {
-                let mut bytes = engine.from_peer([close(1000, "")]);
+                let mut bytes = engine.peer_sends([close(1000, "")]);
                 assert!(ws.receive(&mut Input::new(&mut bytes), &mut out).is_some());
             } else {
                 ws.close(None, "", &mut out).unwrap();
@@ -209,7 +209,7 @@ fn s7_1_1_the_server_closes_the_transport_first_and_the_client_waits() {
     assert!(!client().closing().receives([close(1000, "")]).should_close_transport);
     // Until the stream ends, or `close_timeout` has passed (see timers.rs).
     let mut ws = client().connection();
-    let mut bytes = client().from_peer([close(1000, "")]);
+    let mut bytes = client().peer_sends([close(1000, "")]);
     assert!(ws.receive(&mut Input::new(&mut bytes), &mut Vec::new()).is_some());
     assert!(ws.receive_eof().is_clean());
     assert!(ws.should_close_transport());
@@ -249,7 +249,7 @@ fn s7_1_7_commands_after_a_failure_are_refused() {
     for engine in both() {
         let mut ws = engine.connection();
         let mut out = Vec::new();
-        let mut bytes = engine.from_peer([frame(0x3, "")]);
+        let mut bytes = engine.peer_sends([frame(0x3, "")]);
         assert_eq!(
             ws.receive(&mut Input::new(&mut bytes), &mut out),
             Some(Event::Failed(ReservedOpcode))
@@ -279,14 +279,14 @@ fn s7_4_1_each_violation_has_its_code() {
 fn s7_1_5_an_end_inside_a_frame_differs_from_one_after_it_and_neither_is_clean() {
     for engine in both() {
         let bytes =
-            engine.from_peer([text("whole"), fragment(BINARY, "half of a message"), ping("p")]);
+            engine.peer_sends([text("whole"), fragment(BINARY, "half of a message"), ping("p")]);
         let borders: Vec<usize> = {
             let frames =
                 [vec![text("whole")], vec![fragment(BINARY, "half of a message")], vec![ping("p")]];
             frames
                 .iter()
                 .scan(0, |at, f| {
-                    *at += engine.from_peer(f.clone()).len();
+                    *at += engine.peer_sends(f.clone()).len();
                     Some(*at)
                 })
                 .collect()
@@ -326,7 +326,7 @@ fn s7_1_5_an_end_without_an_answer_to_our_close_is_not_clean() {
 fn s7_1_4_the_end_after_a_closing_handshake_is_clean() {
     for engine in both() {
         let mut ws = engine.connection();
-        let mut bytes = engine.from_peer([close(4000, "done")]);
+        let mut bytes = engine.peer_sends([close(4000, "done")]);
         assert!(ws.receive(&mut Input::new(&mut bytes), &mut Vec::new()).is_some());
         let closed = ws.receive_eof();
         assert!(closed.is_clean());
@@ -342,7 +342,7 @@ fn s7_1_an_aborted_connection_says_so() {
     assert!(!closed.is_clean() && ws.should_close_transport());
     // Unless it was over before.
     let mut ws = server().connection();
-    let mut bytes = server().from_peer([close(1000, "")]);
+    let mut bytes = server().peer_sends([close(1000, "")]);
     assert!(ws.receive(&mut Input::new(&mut bytes), &mut Vec::new()).is_some());
     assert!(ws.abort().is_clean());
 }
@@ -353,7 +353,7 @@ fn s7_1_an_aborted_connection_says_so() {
 fn s5_5_1_a_close_that_cannot_be_answered_waits_in_the_input() {
     for engine in both() {
         let mut ws = engine.connection();
-        let mut bytes = engine.from_peer([close(1000, "a reason that needs room")]);
+        let mut bytes = engine.peer_sends([close(1000, "a reason that needs room")]);
         let mut input = Input::new(&mut bytes);
         let mut memory = [0; 16];
         assert_eq!(ws.receive(&mut input, &mut FixedOutput::new(&mut memory)), None);
@@ -368,7 +368,7 @@ fn s5_5_1_a_close_that_cannot_be_answered_waits_in_the_input() {
 fn s7_1_7_nothing_is_consumed_while_a_failure_could_not_be_told() {
     for engine in both() {
         let mut ws = engine.connection();
-        let mut bytes = engine.from_peer([frame(0x3, "")]);
+        let mut bytes = engine.peer_sends([frame(0x3, "")]);
         let len = bytes.len();
         let mut input = Input::new(&mut bytes);
         let mut memory = [0; 4];

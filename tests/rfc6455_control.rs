@@ -15,7 +15,7 @@ fn s5_5_a_control_frame_of_125_bytes_passes_and_of_126_fails() {
             .tells([Told::Ping(payload.to_vec())])
             .sends([pong(payload)]);
         for opcode in [PING, PONG, CLOSE] {
-            let bytes = engine.from_peer([frame(opcode, [3, 232].repeat(63))]);
+            let bytes = engine.peer_sends([frame(opcode, [3, 232].repeat(63))]);
             // Known from the second byte; nothing more is waited for.
             engine
                 .receives_bytes(&bytes[..2])
@@ -84,7 +84,7 @@ fn s5_5_2_manual_pongs_are_the_callers() {
         let engine = engine.with(|c| c.auto_pong = false);
         engine.receives([ping("x")]).tells([Told::Ping(b"x".into())]).sends([]);
         let mut ws = engine.connection();
-        let mut bytes = engine.from_peer([ping("x")]);
+        let mut bytes = engine.peer_sends([ping("x")]);
         let mut out = Vec::new();
         let Some(Event::Ping(payload)) = ws.receive(&mut Input::new(&mut bytes), &mut out) else {
             panic!("no ping");
@@ -99,7 +99,7 @@ fn s5_5_2_manual_pongs_are_the_callers() {
 fn s5_5_2_a_flood_of_pings_makes_the_engine_owe_no_more_than_it_was_given() {
     for engine in both() {
         for payload in [0, 1, 125] {
-            let flood = engine.from_peer((0..1000).map(|_| ping(vec![0; payload])));
+            let flood = engine.peer_sends((0..1000).map(|_| ping(vec![0; payload])));
             let story = engine.receives_bytes(&flood);
             assert!(
                 story.out.len() <= flood.len() + 4 * 1000,
@@ -110,7 +110,7 @@ fn s5_5_2_a_flood_of_pings_makes_the_engine_owe_no_more_than_it_was_given() {
         // the input waits for the caller to flush.
         let mut memory = [0; FixedOutput::MIN_LEN];
         let mut out = FixedOutput::new(&mut memory);
-        let mut flood = engine.from_peer((0..100).map(|_| ping([0; 125])));
+        let mut flood = engine.peer_sends((0..100).map(|_| ping([0; 125])));
         let mut ws = engine.connection();
         let mut input = Input::new(&mut flood);
         assert!(matches!(ws.receive(&mut input, &mut out), Some(Event::Ping(_))));
@@ -127,7 +127,7 @@ fn s5_4_a_pong_goes_between_fragments_and_never_inside_a_frame() {
     let mut ws = engine.connection();
     let mut out = Vec::new();
     ws.send_binary_fragment(&[1; 1000], false, &mut out).unwrap();
-    let mut bytes = engine.from_peer([ping("now")]);
+    let mut bytes = engine.peer_sends([ping("now")]);
     assert!(ws.receive(&mut Input::new(&mut bytes), &mut out).is_some());
     ws.send_binary_fragment(&[2; 1000], true, &mut out).unwrap();
     let frames = sent_frames(&out, true);

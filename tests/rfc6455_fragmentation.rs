@@ -116,7 +116,7 @@ fn s5_4_fragment_borders_carry_no_meaning() {
 #[test]
 fn s5_4_chunks_say_whether_they_are_first_and_last() {
     let engine = client();
-    let mut bytes = engine.from_peer([
+    let mut bytes = engine.peer_sends([
         fragment(BINARY, "ab"),
         fragment(CONTINUATION, "cd"),
         frame(CONTINUATION, ""),

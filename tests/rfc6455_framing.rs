@@ -220,7 +220,7 @@ fn s10_4_the_frame_limit_is_inclusive_and_refuses_at_the_header() {
     let engine = server().with(|c| c.max_frame_len = 100);
     engine.receives([binary([0; 100])]).tells([Told::Binary(vec![0; 100])]);
     // Of the payload nothing has come, and nothing is waited for.
-    let header = &engine.from_peer([binary([0; 101])])[..6];
+    let header = &engine.peer_sends([binary([0; 101])])[..6];
     engine.receives_bytes(header).tells([Told::Failed(FrameTooLong)]).fails(FrameTooLong);
     engine.receives_bytes(&announce(0x82, (1 << 63) - 1, true)).fails(FrameTooLong);
 }
@@ -231,7 +231,7 @@ fn s10_4_the_message_limit_counts_all_fragments_and_refuses_at_the_header() {
     engine
         .receives([fragment(BINARY, [1; 5]), frame(CONTINUATION, [2; 5])])
         .tells([Told::Binary([[1; 5], [2; 5]].concat())]);
-    let bytes = engine.from_peer([fragment(BINARY, [1; 5]), frame(CONTINUATION, [2; 6])]);
+    let bytes = engine.peer_sends([fragment(BINARY, [1; 5]), frame(CONTINUATION, [2; 6])]);
     engine
         .receives_bytes(&bytes[..9])
         .tells([Told::PartOfBinary(vec![1; 5]), Told::Failed(MessageTooLong)])
@@ -256,12 +256,12 @@ fn s10_4_65536_fragments_pass_and_millions_of_empty_ones_do_not() {
         last
     };
     let engine = server();
-    let fragments = |n| engine.from_peer((0..n).map(|_| fragment(CONTINUATION, "")));
-    assert_eq!(pass(engine.from_peer([fragment(BINARY, "x")])), Some(Ok(false)));
+    let fragments = |n| engine.peer_sends((0..n).map(|_| fragment(CONTINUATION, "")));
+    assert_eq!(pass(engine.peer_sends([fragment(BINARY, "x")])), Some(Ok(false)));
     assert_eq!(pass(fragments(65_534)), None);
-    assert_eq!(pass(engine.from_peer([frame(CONTINUATION, "x")])), Some(Ok(true)));
+    assert_eq!(pass(engine.peer_sends([frame(CONTINUATION, "x")])), Some(Ok(true)));
 
-    assert_eq!(pass(engine.from_peer([fragment(BINARY, "x")])), Some(Ok(false)));
+    assert_eq!(pass(engine.peer_sends([fragment(BINARY, "x")])), Some(Ok(false)));
     assert_eq!(pass(fragments(1_000_000)), Some(Err(TooManyFragments)));
 }
 

@@ -51,7 +51,7 @@ fn s8_1_text_fails_at_the_first_byte_that_cannot_continue() {
     for (bytes, possible) in INVALID {
         let engine = server();
         let whole =
-            engine.from_peer([frame(TEXT, [bytes, &b"the rest of the frame"[..]].concat())]);
+            engine.peer_sends([frame(TEXT, [bytes, &b"the rest of the frame"[..]].concat())]);
         let header = 6;
         engine.receives_bytes(&whole[..header + possible]).tells([]);
         engine.receives_bytes(&whole[..=header + possible]).fails(TextNotUtf8);

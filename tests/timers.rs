@@ -39,7 +39,7 @@ impl Driven {
     }
 
     fn receive(&mut self, frames: impl IntoIterator<Item = Frame>) {
-        let bytes = self.engine.from_peer(frames);
+        let bytes = self.engine.peer_sends(frames);
         self.receive_bytes(&bytes);
     }
 
@@ -155,7 +155,7 @@ fn s5_4_a_peer_in_the_middle_of_a_frame_cannot_pong_and_is_alive() {
         let mut driven = keep_alive(engine);
         driven.time(0);
         let (_, frames) = driven.time(30);
-        let bytes = driven.engine.from_peer([binary([0; 100])]);
+        let bytes = driven.engine.peer_sends([binary([0; 100])]);
         for (i, byte) in bytes.iter().enumerate() {
             driven.receive_bytes(&[*byte]);
             assert_eq!(driven.time(31 + i as u64 * 9).1, []);

@@ -48,6 +48,9 @@ impl fmt::Debug for Extension<'_> {
     }
 }
 
+/// A parameter's name, and its value if it has one.
+type Param<'a> = (&'a str, Option<Cow<'a, str>>);
+
 /// A list that does not follow the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidList;
@@ -101,7 +104,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next parameter, with the `;` before it; `None` if there is no `;`.
-    fn param(&mut self) -> Result<Option<(&'a str, Option<Cow<'a, str>>)>, InvalidList> {
+    fn param(&mut self) -> Result<Option<Param<'a>>, InvalidList> {
         if !self.skip(b';') {
             return Ok(None);
         }

@@ -66,12 +66,12 @@ impl FrameHeader {
     ///
     /// Copies at most [`MAX_HEADER_LEN`] bytes; never allocates.
     #[inline]
+    // The casts cannot truncate: each arm holds only what fits.
+    #[allow(clippy::cast_possible_truncation)]
     pub fn encode(&self) -> EncodedHeader {
         let mut bytes = [0; MAX_HEADER_LEN];
         bytes[0] = if self.fin { FIN } else { 0 } | self.rsv & RSV | self.opcode.bits();
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        // The casts cannot truncate: each arm holds only what fits.
-        #[allow(clippy::cast_possible_truncation)]
         let mut len = match self.len {
             0..=125 => {
                 bytes[1] = mask_bit | self.len as u8;

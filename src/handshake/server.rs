@@ -317,15 +317,13 @@ impl<'a> Fields<'a> {
                         return Err(RequestError::VersionInvalid);
                     }
                 }
-                22 if is("Sec-WebSocket-Protocol") => {
-                    if !head::elements(value).all(is_token) {
-                        return Err(RequestError::SubprotocolInvalid);
-                    }
+                22 if is("Sec-WebSocket-Protocol") && !head::elements(value).all(is_token) => {
+                    return Err(RequestError::SubprotocolInvalid);
                 }
-                24 if is("Sec-WebSocket-Extensions") => {
-                    if extension::parse(value).any(|e| e.is_err()) {
-                        return Err(RequestError::ExtensionInvalid);
-                    }
+                24 if is("Sec-WebSocket-Extensions")
+                    && extension::parse(value).any(|e| e.is_err()) =>
+                {
+                    return Err(RequestError::ExtensionInvalid);
                 }
                 _ => {}
             }

@@ -239,7 +239,7 @@ impl Engine {
     }
 
     /// The frames as the peer of this engine has to send them.
-    pub fn from_peer(&self, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
+    pub fn peer_sends(&self, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
         let encode = |f: Frame| if self.is_client { f.unmasked() } else { f.masked() };
         frames.into_iter().flat_map(encode).collect()
     }
@@ -247,7 +247,7 @@ impl Engine {
     /// Receives frames in every way of cutting.
     #[track_caller]
     pub fn receives(&self, frames: impl IntoIterator<Item = Frame>) -> Story {
-        self.receives_bytes(&self.from_peer(frames))
+        self.receives_bytes(&self.peer_sends(frames))
     }
 
     /// Receives bytes in every way of cutting.

@@ -1,0 +1,72 @@
+//! Questions about the design, and answers. Nothing but documentation.
+//!
+//! # Why is there an `out` everywhere?
+//!
+//! Receiving can make bytes to send: a Pong, the answer to a Close, the Close
+//! that says why the connection failed. An engine that queues them inside has
+//! a buffer per connection and a call that is easily forgotten. Here every
+//! call that can produce bytes says so in its signature, and the memory is the
+//! caller's: one buffer for each thread serves any number of connections.
+//!
+//! # Why do events borrow the input, and not the connection?
+//!
+//! So that the connection can be used while an event is alive: an echo is
+//! `ws.send_text_fragment(chunk.as_str().as_bytes(), …)` with no copy in
+//! between. [`Input`](crate::Input) hands out pieces of the caller's slice;
+//! the borrow checker sees that they are apart.
+//!
+//! # Why chunks and not messages?
+//!
+//! A message may be longer than memory. Chunks are what has arrived: a reader
+//! that can use them needs no more memory than its read buffer. Those who want
+//! whole messages put an [`Assembler`](crate::Assembler) behind.
+//!
+//! # Why are the limits the connection's, and not the assembler's?
+//!
+//! Because a frame that is too long must be refused at its header, before a
+//! byte of it is read, and the peer must be told with a Close frame. Only the
+//! connection sees headers and writes frames. Callers who stream set the
+//! limits to `u64::MAX`.
+//!
+//! # Why is a violation an event, and not an `Err`?
+//!
+//! By the time the caller sees it, the Close frame that the RFC demands waits
+//! in `out`. An error that `?` passes upward would leave it there. `Err` is for
+//! the caller's own mistakes: nothing was appended, nothing has changed.
+//!
+//! # Why is text delivered before the byte that makes it invalid?
+//!
+//! Were it not, what a caller sees would depend on where the network cut the
+//! bytes. This way any cut gives the same events; a message is valid only when
+//! its last chunk has come.
+//!
+//! # Why does the engine not read a clock?
+//!
+//! Because it would have to be that of some operating system, and because
+//! tests of deadlines should not wait. What happens arms a deadline; the next
+//! [`handle_timeout`](crate::Connection::handle_timeout) makes it absolute.
+//! [`wants_time`](crate::Connection::wants_time) says when that is worth a
+//! look at the clock.
+//!
+//! # Why is the role not a type?
+//!
+//! The handshake and the open connection are different types, since different
+//! things can be done with them. The role changes one branch for each frame; a
+//! type parameter would be in every signature of every user.
+//!
+//! # Why is a bare LF refused in a head?
+//!
+//! RFC 9112 lets a recipient accept it. Peers that differ about where a line
+//! ends are how requests are smuggled past each other, and no WebSocket client
+//! sends it.
+//!
+//! # Why is a Close answered with its reason, and not its code alone?
+//!
+//! The peer's `CloseEvent` shows what *we* sent. A browser that closes with a
+//! code and a reason sees both again, as with most servers.
+//!
+//! # Why is the answer to a Ping not left to the adapter's write queue?
+//!
+//! It would be a rule of the protocol outside of the core. A flood of Pings is
+//! bounded by the input of one call; an adapter that does not read while its
+//! output waits bounds the rest.
