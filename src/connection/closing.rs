@@ -17,8 +17,12 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use super::{Connection, Event};
+use crate::buf::{Input, Output};
 use crate::close::{CloseCode, CloseFrame};
-use crate::error::ProtocolError;
+use crate::control::{ControlPayload, MAX_CONTROL_LEN};
+use crate::error::{ProtocolError, SendError};
+use crate::frame::Opcode;
 
 /// How far the end of the connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,143 @@ impl fmt::Display for Closed {
             Cause::Protocol(error) => error.fmt(f),
             Cause::Timeout(timeout) => timeout.fmt(f),
         }
+    }
+}
+
+impl Connection {
+    /// Starts the closing handshake (section 7.1.2); `None` sends a Close
+    /// without a body. Data may still arrive until the peer answers. A
+    /// message being sent in fragments is cut short, and void.
+    ///
+    /// A reason of more than 123 bytes is cut before the first character that
+    /// does not fit (section 5.5 leaves no more room).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidCloseCode`] for a code that
+    /// [may not be on the wire](CloseCode::is_allowed_on_wire) or a reason
+    /// without a code, [`SendError::Closed`], [`SendError::OutputFull`].
+    pub fn close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let frame = match code {
+            Some(code) if code.is_allowed_on_wire() => CloseFrame::new(code, reason),
+            None if reason.is_empty() => CloseFrame::EMPTY,
+            _ => return Err(SendError::InvalidCloseCode),
+        };
+        self.start_closing(frame, None, out)
+    }
+
+    /// The transport will deliver no more bytes. Says how the connection
+    /// ended; calling it again says the same.
+    pub fn receive_eof(&mut self) -> Closed {
+        self.end(Cause::EndOfStream { inside_frame: self.rx.is_inside_frame() })
+    }
+
+    /// Ends the connection here and now, with no closing handshake: the
+    /// caller drops the transport. Says how the connection ended.
+    pub fn abort(&mut self) -> Closed {
+        self.end(Cause::Aborted)
+    }
+
+    /// True when the transport should be closed, once the output is flushed:
+    /// the closing handshake is done (a server goes first, a client waits
+    /// until [`Config::close_timeout`]), or the connection has failed.
+    pub fn should_close_transport(&self) -> bool {
+        self.closing.may_close_transport()
+    }
+
+    /// How the connection ended; `None` while data can still come or go.
+    pub fn closed(&self) -> Option<Closed> {
+        self.closing.closed()
+    }
+
+    /// True while data can be sent: no Close frame has been sent or received.
+    pub fn is_open(&self) -> bool {
+        self.closing.may_send()
+    }
+
+    /// "If an endpoint receives a Close frame and did not previously send a
+    /// Close frame, the endpoint MUST send a Close frame in response"
+    /// (section 5.5.1), with the same code and reason.
+    pub(super) fn receive_close<'b>(
+        &mut self,
+        payload: &ControlPayload<'_>,
+        input: &mut Input<'b>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Event<'b> {
+        let frame = match CloseFrame::parse(payload) {
+            Ok(frame) => frame,
+            Err(error) => {
+                let error = error.into();
+                self.fail(error, input, out);
+                self.closing.take_unreported();
+                return Event::Failed(error);
+            }
+        };
+        if self.closing.may_send() {
+            // Room was made sure of before the Close was consumed.
+            let sent = self.tx.control(Opcode::CLOSE, payload, out);
+            debug_assert_eq!(sent, Ok(()));
+        }
+        self.closing.close_received(frame, self.tx.is_server());
+        self.happened.closing = true;
+        input.discard();
+        Event::Close(Box::new(frame))
+    }
+
+    /// *Fails the WebSocket connection* (section 7.1.7).
+    pub(super) fn fail(
+        &mut self,
+        error: ProtocolError,
+        input: &mut Input<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) {
+        let sent = self.send_close(CloseFrame::new(error.close_code(), ""), out).ok();
+        self.closing.fail(Cause::Protocol(error), sent);
+        input.discard();
+    }
+
+    /// The connection ends without (further) frames.
+    fn end(&mut self, cause: Cause) -> Closed {
+        if self.closing.phase() != Phase::Gone {
+            self.closing.transport_gone(cause);
+        }
+        // A record was made by the transition to `Gone` at the latest.
+        self.closing.closed().unwrap_or(Closed {
+            cause,
+            by: Side::Peer,
+            sent: None,
+            received: None,
+        })
+    }
+
+    pub(super) fn start_closing(
+        &mut self,
+        frame: CloseFrame,
+        cause: Option<Cause>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let frame = self.send_close(frame, out)?;
+        self.closing.close_sent(frame, cause);
+        self.happened.closing = true;
+        Ok(())
+    }
+
+    /// Appends a Close frame, if none was sent before. Changes no state.
+    pub(super) fn send_close(
+        &mut self,
+        frame: CloseFrame,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<CloseFrame, SendError> {
+        self.check_open()?;
+        let mut payload = [0; MAX_CONTROL_LEN];
+        let len = frame.write_payload(&mut payload);
+        self.tx.control(Opcode::CLOSE, &payload[..len], out)?;
+        Ok(frame)
     }
 }
 

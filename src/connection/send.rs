@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 
 use super::event::MessageKind;
+use super::timer::Timers;
+use super::{Connection, PreparedMessage};
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
@@ -10,6 +12,199 @@ use crate::frame::{EncodedHeader, FrameHeader, Opcode, encoded_len};
 use crate::mask;
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
+
+impl Connection {
+    /// Sends a text message in one frame. One copy into `out`, masked on the
+    /// way for a client.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::FragmentInProgress`],
+    /// [`SendError::OutputFull`].
+    pub fn send_text(
+        &mut self,
+        text: &str,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.start_data()?;
+        self.tx.message(MessageKind::Text, text.as_bytes(), out)
+    }
+
+    /// Sends a binary message in one frame. One copy into `out`, masked on
+    /// the way for a client.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_binary(
+        &mut self,
+        data: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.start_data()?;
+        self.tx.message(MessageKind::Binary, data, out)
+    }
+
+    /// Sends a fragment of a text message (section 5.4). The first begins the
+    /// message, the one with `fin` ends it; control frames may go in between.
+    ///
+    /// A fragment may end inside a character: the text is validated over all
+    /// of them.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidText`], and as [`send_text`](Self::send_text);
+    /// `FragmentInProgress` only if the message in progress is binary.
+    pub fn send_text_fragment(
+        &mut self,
+        text: &[u8],
+        fin: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.start_data()?;
+        self.tx.fragment(MessageKind::Text, text, fin, out)
+    }
+
+    /// Sends a fragment of a binary message (section 5.4). The first begins
+    /// the message, the one with `fin` ends it; control frames may go in
+    /// between.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text); `FragmentInProgress` only if the
+    /// message in progress is text.
+    pub fn send_binary_fragment(
+        &mut self,
+        data: &[u8],
+        fin: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.start_data()?;
+        self.tx.fragment(MessageKind::Binary, data, fin, out)
+    }
+
+    /// Sends a Ping (section 5.5.2), also between fragments. When its Pong
+    /// comes, [`round_trip_time`](Self::round_trip_time) is known.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::ControlTooLong`] over 125 bytes, [`SendError::Closed`],
+    /// [`SendError::OutputFull`].
+    pub fn send_ping(
+        &mut self,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        self.tx.control(Opcode::PING, payload, out)?;
+        Timers::get(&mut self.timers).ping_sent(payload);
+        self.happened.ping = true;
+        Ok(())
+    }
+
+    /// Sends a Pong (section 5.5.3): the answer to a Ping when
+    /// [`Config::auto_pong`] is off, or one that nobody asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_ping`](Self::send_ping).
+    pub fn send_pong(
+        &mut self,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        self.tx.control(Opcode::PONG, payload, out)
+    }
+
+    /// Sends a message that was encoded beforehand. Servers only.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] for a client, and as
+    /// [`send_text`](Self::send_text).
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let bytes = message.as_bytes();
+        if !out.has_room(bytes.len()) {
+            return Err(SendError::OutputFull { needed: bytes.len() });
+        }
+        self.begin_prepared(message)?;
+        out.append(bytes);
+        Ok(())
+    }
+
+    // ---- headers alone, for vectored writes --------------------------------
+
+    /// The header of a message whose payload the caller writes itself, right
+    /// behind it: nothing else may go on the wire in between. A client's
+    /// payload is masked in place, so it must be written as it then is. No
+    /// copy.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidText`] for text that is not UTF-8, and as
+    /// [`send_text`](Self::send_text).
+    pub fn begin_frame(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut [u8],
+    ) -> Result<EncodedHeader, SendError> {
+        self.start_data()?;
+        self.tx.begin(kind, payload)
+    }
+
+    /// As [`begin_frame`](Self::begin_frame), for text that a server writes
+    /// from where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] for a client, and as
+    /// [`send_text`](Self::send_text).
+    pub fn begin_text(&mut self, text: &str) -> Result<EncodedHeader, SendError> {
+        self.start_data()?;
+        self.tx.begin_unmasked(MessageKind::Text, text.len())
+    }
+
+    /// As [`begin_frame`](Self::begin_frame), for bytes that a server writes
+    /// from where they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_text`](Self::begin_text).
+    pub fn begin_binary(&mut self, data: &[u8]) -> Result<EncodedHeader, SendError> {
+        self.start_data()?;
+        self.tx.begin_unmasked(MessageKind::Binary, data.len())
+    }
+
+    /// As [`begin_frame`](Self::begin_frame), for a prepared message: all of
+    /// [`PreparedMessage::as_bytes`] goes on the wire next.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_text`](Self::begin_text).
+    pub fn begin_prepared(&mut self, _message: &PreparedMessage) -> Result<(), SendError> {
+        self.start_data()?;
+        self.tx.begin_unmasked(MessageKind::Binary, 0).map(|_| ())
+    }
+
+    // ---- the state that commands depend on -----------------------------------
+
+    /// "The application MUST NOT send any more data frames after sending a
+    /// Close frame" (section 5.5.1).
+    pub(super) fn check_open(&self) -> Result<(), SendError> {
+        if self.closing.may_send() { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    fn start_data(&mut self) -> Result<(), SendError> {
+        self.check_open()?;
+        self.note_data();
+        Ok(())
+    }
+}
 
 /// What goes out. Knows whether to mask, and the message in progress.
 #[derive(Debug)]

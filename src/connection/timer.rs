@@ -4,9 +4,98 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use super::Connection;
+use super::closing::{Cause, Phase, Timeout};
+use crate::buf::Output;
+use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
 use crate::control::Gathered;
+use crate::frame::Opcode;
 use crate::time::Instant;
+
+impl Connection {
+    /// True if [`handle_timeout`](Self::handle_timeout) should be called now,
+    /// since something has happened that a deadline depends on. False on the
+    /// hot path while the deadlines are off, so that no clock need be read.
+    pub fn wants_time(&self) -> bool {
+        self.happened.anything()
+    }
+
+    /// Does what is due at `now` (a keep-alive Ping, closing an idle
+    /// connection, giving up) and says when to call next; `None`: not before
+    /// something happens. Call it once when the connection opens, so that
+    /// silence from the start is noticed. Early and repeated calls are
+    /// harmless.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Instant> {
+        let happened = core::mem::take(&mut self.happened);
+        let deadlines_on =
+            self.config.ping_interval.is_some() || self.config.idle_timeout.is_some();
+        if self.closing.phase() == Phase::Gone
+            || !(deadlines_on || happened.anything() || self.timers.is_some())
+        {
+            return None;
+        }
+        let timers = Timers::get(&mut self.timers);
+        timers.arm(happened, self.rx.is_inside_frame(), &self.config, now);
+        while let Some(due) = timers.due(&self.config, self.closing.may_send(), now) {
+            match due {
+                Due::Close => {
+                    timers.close_deadline_passed();
+                    if self.closing.may_receive() {
+                        self.closing.fail(Cause::Timeout(Timeout::Close), None);
+                    } else {
+                        self.closing.give_up_waiting();
+                    }
+                }
+                Due::Pong => return self.give_up_on_silent_peer(out),
+                Due::Idle => return self.close_idle(now, out),
+                Due::Ping(number) => {
+                    let payload = number.to_be_bytes();
+                    match self.tx.control(Opcode::PING, &payload, out) {
+                        Ok(()) => timers.keep_alive_sent(&payload, &self.config, now),
+                        Err(_) => {
+                            timers.keep_alive_skipped(now);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        timers.next(&self.config, self.closing.may_send())
+    }
+
+    /// The time between the latest Ping that was answered and its Pong, be
+    /// the Ping the engine's or the application's. As exact as the times that
+    /// [`handle_timeout`](Self::handle_timeout) was told.
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.timers.as_ref()?.round_trip()
+    }
+
+    /// Nobody there: say so in case we are wrong, and stop.
+    fn give_up_on_silent_peer(&mut self, out: &mut (impl Output + ?Sized)) -> Option<Instant> {
+        let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "no answer to a Ping");
+        let sent = self.send_close(frame, out).ok();
+        self.closing.fail(Cause::Timeout(Timeout::Pong), sent);
+        None
+    }
+
+    fn close_idle(&mut self, now: Instant, out: &mut (impl Output + ?Sized)) -> Option<Instant> {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "idle for too long");
+        let cause = Cause::Timeout(Timeout::Idle);
+        match self.start_closing(frame, Some(cause), out) {
+            Ok(()) => self.handle_timeout(now, out),
+            // No room for the Close frame: the transport has been stuck.
+            Err(_) => {
+                self.closing.fail(cause, None);
+                None
+            }
+        }
+    }
+}
 
 /// What happened since the time was last told. Eight bits, so that a
 /// connection without deadlines carries no more than this.

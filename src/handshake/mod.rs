@@ -14,6 +14,8 @@ mod deadline;
 mod head;
 mod refusal;
 mod reject;
+mod request;
+mod request_error;
 mod server;
 
 pub use crate::extension::Extension;
@@ -23,4 +25,6 @@ pub use client::{Client, ClientRequest, Reply, Response, ResponseError};
 pub use head::{HeadError, Headers};
 pub use refusal::Refusal;
 pub use reject::Rejection;
-pub use server::{Accept, Request, RequestError, Server};
+pub use request::{Accept, Request};
+pub use request_error::RequestError;
+pub use server::Server;

@@ -1,0 +1,332 @@
+//! A client's request, checked, and the reply that accepts it (RFC 6455,
+//! sections 4.2.1 and 4.2.2).
+
+use alloc::sync::Arc;
+
+use super::accept_key::{accept_key, is_key};
+use super::build::{
+    BuildError, append_all, check_header, check_subprotocol, emit_header, emit_headers,
+};
+use super::head::{self, HeadError, Headers};
+use super::reject::Rejection;
+use super::request_error::RequestError;
+use crate::buf::Output;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::extension::{self, Extension, is_token};
+
+/// A request that fulfils every rule of section 4.2.1. Borrows the bytes it
+/// was read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    head_len: usize,
+    path: &'a str,
+    query: Option<&'a str>,
+    host: &'a str,
+    origin: Option<&'a str>,
+    key: &'a [u8],
+    headers: Headers<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Bytes of the head. What follows in the same buffer is frames that came
+    /// early, and belongs to the connection.
+    pub fn head_len(&self) -> usize {
+        self.head_len
+    }
+
+    /// The path of the target, as sent: percent-encoded, never empty.
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// What follows the first `?` of the target, as sent.
+    pub fn query(&self) -> Option<&'a str> {
+        self.query
+    }
+
+    /// The host that was asked for, with the port if it was named.
+    pub fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The origin of the page that asks. Browsers always send one; its
+    /// absence means another kind of client (section 10.2).
+    pub fn origin(&self) -> Option<&'a str> {
+        self.origin
+    }
+
+    /// The subprotocols that the client offers, in order of preference.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.headers
+            .all("Sec-WebSocket-Protocol")
+            .flat_map(head::elements)
+            .filter_map(|name| core::str::from_utf8(name).ok())
+    }
+
+    /// The extensions that the client offers, in order of preference.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'a>> + use<'a> {
+        self.headers.all("Sec-WebSocket-Extensions").flat_map(extension::parse).flatten()
+    }
+
+    /// All header lines.
+    pub fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// Checks the origin against a list of those allowed, such as
+    /// `https://example.com`: exact match, as a browser writes it (scheme,
+    /// host, and port if it is not the scheme's own). A request without an
+    /// origin passes: it is not from a browser, whose user would have to be
+    /// protected from foreign pages (section 10.2).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::OriginNotAllowed`], which answers 403.
+    pub fn check_origin(&self, allowed: &[&str]) -> Result<(), RequestError> {
+        match self.origin {
+            Some(origin) if !allowed.contains(&origin) => Err(RequestError::OriginNotAllowed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Accepts: appends the reply (section 4.2.2) to `out` and gives the open
+    /// connection. Copies no header; allocates only for a subprotocol.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::SubprotocolNotOffered`],
+    /// [`BuildError::InvalidSubprotocol`], [`BuildError::InvalidHeaderName`],
+    /// [`BuildError::InvalidHeaderValue`], [`BuildError::ReservedHeader`],
+    /// [`BuildError::OutputFull`]. The request can still be answered.
+    pub fn accept(
+        &self,
+        accept: &Accept<'_>,
+        config: Arc<Config>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<Connection, BuildError> {
+        if let Some(chosen) = accept.subprotocol {
+            check_subprotocol(chosen)?;
+            if !self.subprotocols().any(|offered| offered == chosen) {
+                return Err(BuildError::SubprotocolNotOffered);
+            }
+        }
+        for (name, value) in accept.headers {
+            check_header(name, value)?;
+        }
+        let key = accept_key(self.key);
+        append_all(out, |emit| {
+            emit(
+                b"HTTP/1.1 101 Switching Protocols\r\n\
+                Upgrade: websocket\r\n\
+                Connection: Upgrade\r\n\
+                Sec-WebSocket-Accept: ",
+            );
+            emit(&key);
+            emit(b"\r\n");
+            if let Some(chosen) = accept.subprotocol {
+                emit_header("Sec-WebSocket-Protocol", chosen, emit);
+            }
+            emit_headers(accept.headers, emit);
+            emit(b"\r\n");
+        })?;
+        let ws = Connection::server(config);
+        Ok(match accept.subprotocol {
+            Some(chosen) => ws.with_subprotocol(chosen),
+            None => ws,
+        })
+    }
+
+    /// Refuses: appends an HTTP reply to `out`. Flush it and close the
+    /// transport.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rejection::write`].
+    pub fn reject(
+        &self,
+        rejection: &Rejection<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), BuildError> {
+        rejection.write(out)
+    }
+
+    /// Checks a complete head, in the order of section 4.2.1.
+    pub(super) fn parse(head: &'a [u8]) -> Result<Self, RequestError> {
+        let (line, headers) = head::parse(head)?;
+        let target = parse_request_line(line)?;
+        let fields = Fields::collect(headers)?;
+        let (authority, path, query) = split_target(target)?;
+        // "The server [...] MUST respond with a 400 status code to any HTTP/1.1
+        // request message that lacks a Host header field" (RFC 9112, 3.2).
+        let host = fields.host.ok_or(RequestError::HostMissing)?;
+        let host = head::host(host).ok_or(RequestError::HostInvalid)?;
+        let origin = match fields.origin {
+            Some(origin) => Some(head::visible(origin).ok_or(RequestError::OriginInvalid)?),
+            None => None,
+        };
+        if !fields.upgrades {
+            return Err(RequestError::UpgradeMissing);
+        }
+        if !fields.connection_upgrades {
+            return Err(RequestError::ConnectionMissing);
+        }
+        if fields.version != Some(b"13") {
+            return Err(RequestError::VersionUnsupported);
+        }
+        let key = fields.key.ok_or(RequestError::KeyMissing)?;
+        if !is_key(key) {
+            return Err(RequestError::KeyInvalid);
+        }
+        Ok(Self {
+            head_len: head.len(),
+            path,
+            query,
+            // "the origin server MUST ignore the received Host header field
+            // (if any) and instead replace it with the host information of
+            // the request-target" (RFC 9112, section 3.2.2).
+            host: authority.unwrap_or(host),
+            origin,
+            key,
+            headers,
+        })
+    }
+}
+
+/// The headers that the handshake looks at, collected in one pass.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    origin: Option<&'a [u8]>,
+    key: Option<&'a [u8]>,
+    version: Option<&'a [u8]>,
+    upgrades: bool,
+    connection_upgrades: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn collect(headers: Headers<'a>) -> Result<Self, RequestError> {
+        let mut fields = Self::default();
+        for (name, value) in headers.iter() {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            // By length first: most headers are none of ours.
+            match name.len() {
+                4 if is("Host") => {
+                    head::set_once(&mut fields.host, value)
+                        .map_err(|_| RequestError::HostInvalid)?;
+                }
+                6 if is("Origin") => {
+                    head::set_once(&mut fields.origin, value)
+                        .map_err(|_| RequestError::OriginInvalid)?;
+                }
+                7 if is("Upgrade") => fields.upgrades |= head::has_element(value, "websocket"),
+                10 if is("Connection") => {
+                    fields.connection_upgrades |= head::has_element(value, "upgrade");
+                }
+                // RFC 9110, section 7.8, and our own caution: bytes that one
+                // server takes for a body are frames, or a request, to another.
+                14 if is("Content-Length") && value != b"0" => {
+                    return Err(RequestError::BodyNotAllowed);
+                }
+                17 if is("Transfer-Encoding") => return Err(RequestError::BodyNotAllowed),
+                17 if is("Sec-WebSocket-Key") => {
+                    head::set_once(&mut fields.key, value).map_err(|_| RequestError::KeyInvalid)?;
+                }
+                21 if is("Sec-WebSocket-Version") => {
+                    head::set_once(&mut fields.version, value)
+                        .map_err(|_| RequestError::VersionInvalid)?;
+                    // 11.3.5: one value in a request; lists are for replies.
+                    if !value.iter().all(u8::is_ascii_digit) {
+                        return Err(RequestError::VersionInvalid);
+                    }
+                }
+                22 if is("Sec-WebSocket-Protocol") && !head::elements(value).all(is_token) => {
+                    return Err(RequestError::SubprotocolInvalid);
+                }
+                24 if is("Sec-WebSocket-Extensions")
+                    && extension::parse(value).any(|e| e.is_err()) =>
+                {
+                    return Err(RequestError::ExtensionInvalid);
+                }
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Method and version of `GET target HTTP/1.1`; gives the target.
+fn parse_request_line(line: &[u8]) -> Result<&str, RequestError> {
+    let mut words = line.split(|&b| b == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(HeadError::FirstLine.into());
+    };
+    if !is_token(method) {
+        return Err(HeadError::FirstLine.into());
+    }
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => {}
+        b"HTTP/1.0" => return Err(RequestError::HttpVersionTooOld),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            return Err(RequestError::HttpVersionUnsupported);
+        }
+        _ => return Err(HeadError::FirstLine.into()),
+    }
+    // Methods are case-sensitive (RFC 9110, section 9.1).
+    if method != b"GET" {
+        return Err(RequestError::MethodNotGet);
+    }
+    head::visible(target).ok_or(RequestError::TargetInvalid)
+}
+
+/// Authority (of the absolute form), path and query of a target (RFC 9112,
+/// section 3.2).
+fn split_target(target: &str) -> Result<(Option<&str>, &str, Option<&str>), RequestError> {
+    let invalid = RequestError::TargetInvalid;
+    // A fragment is never sent (RFC 6455, section 3).
+    if target.contains('#') {
+        return Err(invalid);
+    }
+    let (authority, rest) = if target.starts_with('/') {
+        (None, target)
+    } else {
+        let (scheme, rest) = target.split_once("://").ok_or(invalid)?;
+        if !["http", "https", "ws", "wss"].iter().any(|s| s.eq_ignore_ascii_case(scheme)) {
+            return Err(invalid);
+        }
+        let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        (Some(head::host(authority.as_bytes()).ok_or(invalid)?), rest)
+    };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    Ok((authority, if path.is_empty() { "/" } else { path }, query))
+}
+
+/// What a server adds to its reply.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accept<'a> {
+    subprotocol: Option<&'a str>,
+    headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Accept<'a> {
+    /// Nothing added: no subprotocol.
+    pub const fn new() -> Self {
+        Self { subprotocol: None, headers: &[] }
+    }
+
+    /// Selects one of the subprotocols that the client offered; `None`: none
+    /// of them, which the client may take for a failure of its own.
+    pub const fn subprotocol(self, chosen: Option<&'a str>) -> Self {
+        Self { subprotocol: chosen, ..self }
+    }
+
+    /// Headers to send with the reply, names and values, such as a cookie.
+    pub const fn headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        Self { headers, ..self }
+    }
+}
