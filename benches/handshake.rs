@@ -1,5 +1,7 @@
 //! The server's side of the opening handshake, from request to reply.
 
+#![allow(missing_docs)] // of the functions that criterion makes
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -28,9 +30,9 @@ fn handshake(c: &mut Criterion) {
         c.bench_function(&format!("handshake/server/{name}"), |b| {
             b.iter(|| {
                 out.clear();
-                let mut server = Server::new(&config);
+                let mut server = Server::new(config.clone());
                 let request = server.receive(black_box(request)).ok().flatten().expect("complete");
-                request.accept(&Accept::new(), config.clone(), &mut out)
+                request.accept(&Accept::new(), &mut out)
             });
         });
     }

@@ -1,5 +1,7 @@
 //! Masking in place, against its definition in the RFC, byte by byte.
 
+#![allow(missing_docs)] // of the functions that criterion makes
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

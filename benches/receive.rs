@@ -1,6 +1,8 @@
 //! Receiving: bytes that have been read, to events. Payloads from 0 B to
 //! 1 MiB; many frames in one input (`batch`), or one (`single`); both roles.
 
+#![allow(missing_docs)] // of the functions that criterion makes
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Sending: a command to bytes in the output, which is emptied each time.
 
+#![allow(missing_docs)] // of the functions that criterion makes
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Decoding text: whole, and in pieces that cut characters.
 
+#![allow(missing_docs)] // of the functions that criterion makes
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

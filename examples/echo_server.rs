@@ -28,7 +28,7 @@ use std::{env, io, thread};
 
 use sockeye::blocking::{Error, WebSocket, accept_with};
 use sockeye::handshake::{Accept, Rejection};
-use sockeye::{Assembler, CloseCode, Config, Incoming, Message};
+use sockeye::{CloseCode, Config, Incoming, Message};
 
 /// Threads at once; whoever comes then is told to come again.
 const MAX_CONNECTIONS: usize = 1000;
@@ -118,7 +118,7 @@ impl Drop for Slot {
 
 fn turn_away(mut stream: TcpStream) {
     let mut reply = Vec::new();
-    if Rejection::new(503).headers(&[("Retry-After", "1")]).write(&mut reply).is_ok() {
+    if Rejection::new(503).header("Retry-After", "1").write(&mut reply).is_ok() {
         // Small enough for any socket's buffer: it does not wait.
         let _ = io::Write::write_all(&mut stream, &reply);
         let _ = stream.shutdown(Shutdown::Write);
@@ -165,15 +165,13 @@ impl Wishes {
 fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let mut wishes = Wishes::parse("");
-    let accepted = accept_with(stream, config, |request, out| {
+    let accepted = accept_with(stream, config.clone(), |request| {
         wishes = Wishes::parse(request.query().unwrap_or_default());
         if let Some(status) = wishes.number("status") {
-            let body = format!("you asked for {status}\n");
-            request.reject(&Rejection::new(status).body(&body), out)?;
-            return Ok(None);
+            return Rejection::new(status).body(format!("you asked for {status}\n")).into();
         }
         let first = request.subprotocols().next().filter(|_| !wishes.has("noproto"));
-        request.accept(&Accept::new().subprotocol(first), config.clone(), out).map(Some)
+        Accept::new().subprotocol(first).into()
     })?;
     let Some(mut ws) = accepted else { return Ok(()) };
 
@@ -201,23 +199,22 @@ fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(),
 /// Answers until the connection is closed.
 fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Result<(), Error> {
     let fragments: usize = wishes.number("fragment").unwrap_or(1).max(1);
-    let mut assembler = Assembler::new();
     while ws.ready()? {
-        while let Some(event) = ws.next_event() {
-            let reply = match assembler.push(event) {
-                Some(Incoming::Message(message)) => match wishes.text("count") {
+        while let Some(incoming) = ws.next_incoming() {
+            let reply = match incoming {
+                Incoming::Message(message) => match wishes.text("count") {
                     Some(key) => {
                         counts.add(key);
                         continue;
                     }
                     None => message.into_owned(),
                 },
-                Some(Incoming::Pong(payload)) if wishes.has("ping") => {
+                Incoming::Pong(payload) if wishes.has("ping") => {
                     Message::from(format!("pong:{}", String::from_utf8_lossy(&payload)))
                 }
                 _ => continue,
             };
-            if ws.closed().is_some() || !ws.connection().is_open() {
+            if !ws.connection().is_open() {
                 continue; // we have closed: nothing more may be sent
             }
             if fragments > 1 {
@@ -228,7 +225,7 @@ fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Resu
             } else {
                 ws.send(&reply)?;
             }
-            assembler.put_buffer(reply.into_buffer());
+            ws.recycle(reply);
         }
     }
     Ok(())

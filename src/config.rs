@@ -37,7 +37,7 @@ pub struct Config {
     pub max_frame_len: u64,
     /// Frames of one message received, empty ones included; more fails the
     /// connection with 1009. Lengths alone do not bound the work that empty
-    /// fragments make.
+    /// fragments make. `u32::MAX`: no limit.
     ///
     /// Default: 262,144, which is the default message limit in frames of 64
     /// bytes.
@@ -69,7 +69,7 @@ pub struct Config {
     pub max_refusal_len: usize,
 
     /// The time that the opening handshake may take, on both sides, from the
-    /// first call of `handle_timeout`. `None`: any time.
+    /// first call of its `handle_timeout`. `None`: any time.
     ///
     /// Default: 10 s. An honest peer on a bad line needs a few round trips.
     pub handshake_timeout: Option<Duration>,
@@ -90,8 +90,9 @@ pub struct Config {
     ///
     /// Default: `None`. What is idle is for the application to say.
     pub idle_timeout: Option<Duration>,
-    /// The time that the peer has to answer a Close frame, and after that a
-    /// server to close the transport. `None`: any time.
+    /// The time that closing may take, from the first Close frame in either
+    /// direction, or a failure, until the transport has ended. `None`: any
+    /// time.
     ///
     /// Default: 5 s. After that there is nothing more to hear.
     pub close_timeout: Option<Duration>,

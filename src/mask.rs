@@ -45,9 +45,10 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 
 /// The key that masks the byte `len` bytes further on first.
 #[inline]
-pub(crate) fn turned(mut key: [u8; 4], len: usize) -> [u8; 4] {
-    key.rotate_left(len & 3);
-    key
+#[allow(clippy::cast_possible_truncation)] // of its low two bits
+pub(crate) fn turned(key: [u8; 4], len: usize) -> [u8; 4] {
+    // As a word: turning the array is a call.
+    u32::from_le_bytes(key).rotate_right(8 * (len as u32 & 3)).to_le_bytes()
 }
 
 /// The definition of section 5.3, byte by byte: what [`apply`] is tested

@@ -149,6 +149,8 @@ pub enum Incoming<'a> {
 /// ```
 #[derive(Debug, Default)]
 pub struct Assembler {
+    /// The message in progress.
+    begun: Option<MessageKind>,
     /// What has come of the message in progress, of one type or the other.
     text: String,
     binary: Vec<u8>,
@@ -159,7 +161,7 @@ pub struct Assembler {
 impl Assembler {
     /// An assembler that owns no memory.
     pub const fn new() -> Self {
-        Self { text: String::new(), binary: Vec::new(), spare: Vec::new() }
+        Self { begun: None, text: String::new(), binary: Vec::new(), spare: Vec::new() }
     }
 
     /// Takes the next event of a connection. `None`: it was a chunk, and its
@@ -171,11 +173,11 @@ impl Assembler {
             Event::Ping(payload) => Incoming::Ping(payload),
             Event::Pong(payload) => Incoming::Pong(payload),
             Event::Close(frame) => {
-                self.discard();
+                self.reset();
                 Incoming::Close(frame)
             }
             Event::Failed(error) => {
-                self.discard();
+                self.reset();
                 Incoming::Failed(error)
             }
         })
@@ -196,6 +198,14 @@ impl Assembler {
         core::mem::take(&mut self.spare)
     }
 
+    /// Drops the message in progress: it will never be complete. Happens by
+    /// itself when the connection closes or fails, or when another begins.
+    pub fn reset(&mut self) {
+        self.begun = None;
+        self.text = String::new();
+        self.binary = Vec::new();
+    }
+
     /// Bytes of the message in progress collected so far.
     pub fn len(&self) -> usize {
         self.text.len() + self.binary.len()
@@ -210,6 +220,9 @@ impl Assembler {
         if chunk.is_first() && chunk.is_last() {
             return Some(chunk.into_cow());
         }
+        if !self.take_up(MessageKind::Text, chunk.is_first()) {
+            return None;
+        }
         if self.text.capacity() == 0 {
             // A lent buffer is empty, and empty bytes are text.
             self.text = String::from_utf8(self.take_buffer()).unwrap_or_default();
@@ -218,12 +231,18 @@ impl Assembler {
         let more = growth(self.text.len(), self.text.capacity(), text.len(), chunk.remaining());
         self.text.reserve_exact(more);
         self.text.push_str(text);
-        chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.text)))
+        chunk.is_last().then(|| {
+            self.begun = None;
+            Cow::Owned(core::mem::take(&mut self.text))
+        })
     }
 
     fn push_binary<'a>(&mut self, chunk: BinaryChunk<'a>) -> Option<Cow<'a, [u8]>> {
         if chunk.is_first() && chunk.is_last() {
             return Some(Cow::Borrowed(chunk.into_bytes()));
+        }
+        if !self.take_up(MessageKind::Binary, chunk.is_first()) {
+            return None;
         }
         if self.binary.capacity() == 0 {
             self.binary = self.take_buffer();
@@ -233,13 +252,21 @@ impl Assembler {
             growth(self.binary.len(), self.binary.capacity(), bytes.len(), chunk.remaining());
         self.binary.reserve_exact(more);
         self.binary.extend_from_slice(bytes);
-        chunk.is_last().then(|| Cow::Owned(core::mem::take(&mut self.binary)))
+        chunk.is_last().then(|| {
+            self.begun = None;
+            Cow::Owned(core::mem::take(&mut self.binary))
+        })
     }
 
-    /// The message in progress will never be complete.
-    fn discard(&mut self) {
-        self.text = String::new();
-        self.binary = Vec::new();
+    /// A first chunk begins a message, and ends one that was never completed:
+    /// that of another connection. False for a later chunk of a message whose
+    /// beginning went elsewhere.
+    fn take_up(&mut self, kind: MessageKind, is_first: bool) -> bool {
+        if is_first {
+            self.reset();
+            self.begun = Some(kind);
+        }
+        self.begun == Some(kind)
     }
 }
 

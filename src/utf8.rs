@@ -27,7 +27,7 @@ impl fmt::Display for InvalidUtf8 {
 impl core::error::Error for InvalidUtf8 {}
 
 /// Decodes text that comes in pieces; carries the bytes of one unfinished
-/// character. Six bytes of state, no allocation.
+/// character. Five bytes of state, no allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Utf8Decoder {
     carry: imp::Carry,
@@ -64,7 +64,6 @@ impl Utf8Decoder {
     /// dropped.
     #[inline]
     pub fn decode<'a>(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
-        debug_assert!(self.is_at_boundary());
         let (text, valid);
         (text, self.carry, valid) = imp::decode(bytes);
         Decoded { text, valid }

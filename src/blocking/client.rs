@@ -8,7 +8,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use super::error::Error;
 use super::socket::WebSocket;
 use super::transport::Transport;
-use super::wire::{Waited, Wire};
+use super::wire::{Patience, Waited, Wire};
 use crate::config::Config;
 use crate::handshake::{Client, ClientRequest, Reply, ResponseError};
 use crate::seed::Seed;
@@ -112,15 +112,17 @@ impl Connector {
 
     /// Connects over TCP, trying the addresses of the host in turn, and shakes
     /// hands. [`Config::handshake_timeout`] bounds each address, and then the
-    /// handshake. Sets `TCP_NODELAY`: messages are written whole.
+    /// handshake; looking up a name takes as long as the system takes. Sets `TCP_NODELAY`: messages are written whole.
     ///
     /// # Errors
     ///
     /// [`Error::Io`], and as [`handshake`](Self::handshake).
     pub fn connect(self) -> Result<WebSocket<TcpStream>, Error> {
+        // A mistake in the request is told before anybody is called.
+        let client = self.client()?;
         let stream = self.open_stream()?;
         stream.set_nodelay(true)?;
-        self.handshake(stream)
+        shake_hands(client, stream)
     }
 
     /// Shakes hands over a stream that leads to the host.
@@ -131,38 +133,11 @@ impl Connector {
     /// [`Error::Response`] if it is not a valid reply, or none came in time;
     /// [`Error::Build`]; [`Error::Io`].
     pub fn handshake<S: Transport>(self, stream: S) -> Result<WebSocket<S>, Error> {
-        let mut wire = Wire::new(stream);
-        let mut client = Client::new(self.request, Seed::from_os()?, &self.config)?;
-        client.write_request(&mut wire.tx)?;
-        let until = client.handle_timeout(wire.now())?;
-        if wire.flush(until)? != Waited::Done {
-            return Err(ResponseError::Timeout.into());
-        }
-        let mut eof = false;
-        loop {
-            let received = wire.inbox.unread();
-            let reply =
-                if eof { Some(client.receive_eof(received)?) } else { client.receive(received)? };
-            match reply {
-                Some(Reply::Accepted(response)) => {
-                    let head_len = response.head_len();
-                    let ws = response.open(self.config);
-                    wire.inbox.consume(head_len);
-                    return Ok(WebSocket::new(wire, ws));
-                }
-                Some(Reply::Refused(refusal)) => return Err(Error::Refused(refusal.into())),
-                None => {}
-            }
-            // A refusal whose body does not end in time is told as far as it
-            // has come; nothing at all is a time-out.
-            match client.handle_timeout(wire.now()) {
-                Ok(until) => eof = wire.read(until)? == Waited::Eof,
-                Err(_) => match client.receive_eof(wire.inbox.unread()) {
-                    Ok(Reply::Refused(refusal)) => return Err(Error::Refused(refusal.into())),
-                    _ => return Err(ResponseError::Timeout.into()),
-                },
-            }
-        }
+        shake_hands(self.client()?, stream)
+    }
+
+    fn client(&self) -> Result<Client, Error> {
+        Ok(Client::new(self.request.clone(), Seed::from_os()?, self.config.clone())?)
     }
 
     fn open_stream(&self) -> io::Result<TcpStream> {
@@ -178,5 +153,49 @@ impl Connector {
             }
         }
         Err(last_error)
+    }
+}
+
+/// The handshake, from the request to the open connection.
+fn shake_hands<S: Transport>(mut client: Client, stream: S) -> Result<WebSocket<S>, Error> {
+    let mut wire = Wire::new(stream);
+    client.write_request(&mut wire.tx)?;
+    let mut until = client.handle_timeout(wire.now())?;
+    if wire.flush(Patience::Until(until))? != Waited::Done {
+        return Err(ResponseError::Timeout.into());
+    }
+    loop {
+        let reply = match client.receive(wire.inbox.unread())? {
+            Some(reply) => reply,
+            None => match wire.read(until) {
+                Ok(Waited::Done) => continue,
+                Ok(Waited::Eof) => client.receive_eof(wire.inbox.unread())?,
+                // A refusal whose body was cut short, by time or by an
+                // error, is told as far as it has come.
+                Ok(Waited::TimedOut) => match client.handle_timeout(wire.now()) {
+                    Ok(next) => {
+                        until = next;
+                        continue;
+                    }
+                    Err(error) => {
+                        let reply = client.receive_eof(wire.inbox.unread());
+                        reply.map_err(|_| error)?
+                    }
+                },
+                Err(error) => match client.receive_eof(wire.inbox.unread()) {
+                    Ok(reply) => reply,
+                    Err(_) => return Err(error.into()),
+                },
+            },
+        };
+        match reply {
+            Reply::Accepted(response) => {
+                let head_len = response.head_len();
+                let ws = response.open();
+                wire.inbox.consume(head_len);
+                return Ok(WebSocket::new(wire, ws));
+            }
+            Reply::Refused(refusal) => return Err(Error::Refused(refusal.into())),
+        }
     }
 }

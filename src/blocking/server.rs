@@ -1,15 +1,13 @@
 //! The server's side of the handshake over a blocking stream.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::error::Error;
 use super::socket::{LINGER, WebSocket};
 use super::transport::Transport;
-use super::wire::{Waited, Wire};
+use super::wire::{Patience, Waited, Wire};
 use crate::config::Config;
-use crate::connection::Connection;
-use crate::handshake::{Accept, BuildError, Request, RequestError, ResponseError, Server};
+use crate::handshake::{Accept, Answer, BuildError, Rejection, Request, RequestError, Server};
 
 /// Waits for a request and accepts it, with the default limits and deadlines
 /// and no subprotocol.
@@ -18,17 +16,15 @@ use crate::handshake::{Accept, BuildError, Request, RequestError, ResponseError,
 ///
 /// As [`accept_with`].
 pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
-    let config = Arc::new(Config::default());
-    let accepted = accept_with(stream, &config.clone(), |request, out| {
-        request.accept(&Accept::new(), config, out).map(Some)
-    })?;
-    // The answer was not `None`, so the connection is there.
-    accepted.ok_or(Error::Response(ResponseError::EndOfStream))
+    let accepted = accept_with(stream, Arc::default(), |_| Accept::new().into())?;
+    // `None` only after a rejection; there was none.
+    accepted.ok_or_else(ended_early)
 }
 
-/// Waits for a request and lets `answer` decide: it calls
-/// [`Request::accept`] and gives the connection, or [`Request::reject`] and
-/// gives `None`; the reply is then sent.
+/// Waits for a request and lets `answer` decide. Gives `None` if it rejects.
+///
+/// Whoever is refused is told so, and given time to read it: that takes at
+/// most five seconds on the calling thread.
 ///
 /// # Example: one path, and the first subprotocol offered
 ///
@@ -39,13 +35,9 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 /// # use sockeye::blocking::{self, Error};
 /// use sockeye::handshake::{Accept, Rejection};
 /// # fn f(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
-/// let ws = blocking::accept_with(stream, &config, |request, out| {
-///     if request.path() != "/chat" {
-///         request.reject(&Rejection::new(404), out)?;
-///         return Ok(None);
-///     }
-///     let accept = Accept::new().subprotocol(request.subprotocols().next());
-///     request.accept(&accept, config.clone(), out).map(Some)
+/// let ws = blocking::accept_with(stream, config, |request| match request.path() {
+///     "/chat" => Accept::new().subprotocol(request.subprotocols().next()).into(),
+///     path => Rejection::new(404).body(format!("no {path} here\n")).into(),
 /// })?;
 /// # Ok(())
 /// # }
@@ -55,48 +47,72 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 ///
 /// [`Error::Request`] for a request that cannot open a connection or is too
 /// slow in coming: it was answered with the HTTP status that it deserves.
-/// [`Error::Build`] of `answer`'s. [`Error::Io`].
+/// [`Error::Build`] for an answer that cannot be sent: the client was told 500.
+/// [`Error::Io`].
 pub fn accept_with<S: Transport>(
     stream: S,
-    config: &Config,
-    answer: impl FnOnce(Request<'_>, &mut Vec<u8>) -> Result<Option<Connection>, BuildError>,
+    config: Arc<Config>,
+    answer: impl for<'r> FnOnce(&Request<'r>) -> Answer<'r>,
 ) -> Result<Option<WebSocket<S>>, Error> {
     let mut wire = Wire::new(stream);
     let mut server = Server::new(config);
+    let mut until = server.handle_timeout(wire.now())?;
     loop {
-        let now = wire.now();
         let request = match server.receive(wire.inbox.unread()) {
             Ok(Some(request)) => request,
-            Ok(None) => match server.handle_timeout(now) {
-                Ok(until) => match wire.read(until)? {
+            Ok(None) => {
+                match wire.read(until)? {
+                    Waited::Done => {}
                     Waited::Eof => return Err(ended_early()),
-                    Waited::Done | Waited::TimedOut => continue,
-                },
-                Err(error) => return Err(refuse(wire, error)),
-            },
+                    Waited::TimedOut => match server.handle_timeout(wire.now()) {
+                        Ok(next) => until = next,
+                        Err(error) => return Err(refuse(wire, error)),
+                    },
+                }
+                continue;
+            }
             Err(error) => return Err(refuse(wire, error)),
         };
         let head_len = request.head_len();
-        let Some(ws) = answer(request, &mut wire.tx)? else {
-            let _ = wire.hang_up(wire.now() + LINGER);
-            return Ok(None);
+        let opened = match answer(&request) {
+            Answer::Accept(accept) => request.accept(&accept, &mut wire.tx).map(Some),
+            Answer::Reject(rejection) => request.reject(&rejection, &mut wire.tx).map(|()| None),
+        };
+        let ws = match opened {
+            Ok(Some(ws)) => ws,
+            Ok(None) => {
+                tell_and_hang_up(wire);
+                return Ok(None);
+            }
+            Err(error) => return Err(fail(wire, error)),
         };
         wire.inbox.consume(head_len);
-        let until = server.handle_timeout(wire.now())?;
-        if wire.flush(until)? != Waited::Done {
+        if wire.flush(Patience::Until(until))? != Waited::Done {
             return Err(RequestError::Timeout.into());
         }
         return Ok(Some(WebSocket::new(wire, ws)));
     }
 }
 
-/// Tells the client what is wrong with its request; whether it hears it
-/// changes nothing for our caller.
+/// Tells the client what is wrong with its request.
 fn refuse<S: Transport>(mut wire: Wire<S>, error: RequestError) -> Error {
     if error.write_response(&mut wire.tx).is_ok() {
-        let _ = wire.hang_up(wire.now() + LINGER);
+        tell_and_hang_up(wire);
     }
     error.into()
+}
+
+/// Tells the client that what is wrong is on our side.
+fn fail<S: Transport>(mut wire: Wire<S>, error: BuildError) -> Error {
+    if Rejection::new(500).write(&mut wire.tx).is_ok() {
+        tell_and_hang_up(wire);
+    }
+    error.into()
+}
+
+/// Whether the client hears it changes nothing for our caller.
+fn tell_and_hang_up<S: Transport>(mut wire: Wire<S>) {
+    let _ = wire.hang_up(wire.now() + LINGER);
 }
 
 fn ended_early() -> Error {

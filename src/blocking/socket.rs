@@ -1,13 +1,13 @@
 //! An open connection over a blocking stream, used by one thread.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 use std::io;
 
 use super::error::Error;
 use super::inbox::Inbox;
 use super::transport::Transport;
-use super::wire::{Waited, Wire};
+use super::wire::{Patience, Waited, Wire, write_patience};
+use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection, Event};
 use crate::error::SendError;
@@ -21,6 +21,10 @@ const VECTORED_LEN: usize = 4 << 10;
 /// How long the peer may take to end its side when the engine has no deadline
 /// for that.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
+
+/// Reads after the deadline of the closing handshake that may still find the
+/// peer's Close frame, behind what else it sent in time: a mebibyte at most.
+pub(super) const LATE_READS: u32 = 16;
 
 /// An open connection over a blocking stream.
 ///
@@ -43,6 +47,8 @@ pub struct WebSocket<S> {
     next: Option<Instant>,
     /// Our direction is broken; the peer's may still hold its Close frame.
     cannot_write: bool,
+    /// Reads that found something after the deadline of the closing handshake.
+    late_reads: u32,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -55,9 +61,15 @@ impl<S: Transport> WebSocket<S> {
     }
 
     pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
-        let mut socket =
-            Self { wire, ws, assembler: Assembler::new(), next: None, cannot_write: false };
-        socket.tell_time();
+        let mut socket = Self {
+            wire,
+            ws,
+            assembler: Assembler::new(),
+            next: None,
+            cannot_write: false,
+            late_reads: 0,
+        };
+        socket.next = socket.ws.note_time(socket.wire.now());
         socket
     }
 
@@ -77,18 +89,12 @@ impl<S: Transport> WebSocket<S> {
     /// nothing is lost.
     pub fn read(&mut self) -> Result<Option<Message<'static>>, Error> {
         loop {
-            let mut message = None;
-            let (mut input, unread) = self.wire.inbox.open();
-            while let Some(event) = self.ws.receive(&mut input, &mut self.wire.tx) {
-                if let Some(Incoming::Message(whole)) = self.assembler.push(event) {
-                    message = Some(whole.into_owned());
-                    break;
+            while let Some(incoming) = self.next_incoming() {
+                if let Incoming::Message(message) = incoming {
+                    let message = message.into_owned();
+                    self.note_time();
+                    return Ok(Some(message));
                 }
-            }
-            unread.leave(input.len());
-            if message.is_some() {
-                self.tell_time_if_wanted();
-                return Ok(message);
             }
             if !self.ready()? {
                 return Ok(None);
@@ -96,11 +102,12 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// Waits until there are bytes for [`next_event`](Self::next_event). False:
-    /// the connection was closed in good order.
+    /// Waits until there are bytes for [`next_event`](Self::next_event) or
+    /// [`next_incoming`](Self::next_incoming). False: the connection was closed
+    /// in good order.
     ///
-    /// The two together are [`read`](Self::read) without copies, for messages
-    /// of any length:
+    /// Together they are [`read`](Self::read) without copies, for messages of
+    /// any length:
     ///
     /// ```no_run
     /// # use sockeye::blocking::{Error, Transport, WebSocket};
@@ -125,17 +132,23 @@ impl<S: Transport> WebSocket<S> {
             return Ok(true);
         }
         loop {
-            self.tell_time_if_wanted();
+            self.note_time();
             self.flush_before_reading()?;
             if self.ws.should_close_transport() {
                 return self.end();
             }
             match self.wire.read(self.next) {
-                Ok(Waited::Done) => return Ok(true),
+                Ok(Waited::Done) => {
+                    if self.is_too_late() {
+                        self.handle_timeout();
+                        continue;
+                    }
+                    return Ok(true);
+                }
                 Ok(Waited::TimedOut) if self.wire.deadline_passed() => {
                     return Err(Error::DeadlineExceeded);
                 }
-                Ok(Waited::TimedOut) => self.tell_time(),
+                Ok(Waited::TimedOut) => self.handle_timeout(),
                 Ok(Waited::Eof) => {
                     self.ws.receive_eof();
                     return self.end();
@@ -145,6 +158,14 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
+    /// A peer that goes on talking does not answer our Close either.
+    fn is_too_late(&mut self) -> bool {
+        if self.ws.close_deadline().is_some_and(|at| at <= self.wire.now()) {
+            self.late_reads += 1;
+        }
+        self.late_reads > LATE_READS
+    }
+
     /// The next event of the bytes that were read, without waiting. `None`:
     /// they are used up, [`ready`](Self::ready) waits for more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
@@ -152,6 +173,21 @@ impl<S: Transport> WebSocket<S> {
         let event = self.ws.receive(&mut input, &mut self.wire.tx);
         unread.leave(input.len());
         event
+    }
+
+    /// As [`next_event`](Self::next_event), with the chunks of a message put
+    /// together. A message that came in one piece is borrowed and not copied.
+    pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
+        let (mut input, unread) = self.wire.inbox.open();
+        let mut incoming = None;
+        while let Some(event) = self.ws.receive(&mut input, &mut self.wire.tx) {
+            incoming = self.assembler.push(event);
+            if incoming.is_some() {
+                break;
+            }
+        }
+        unread.leave(input.len());
+        incoming
     }
 
     // ---- sending ---------------------------------------------------------
@@ -169,8 +205,8 @@ impl<S: Transport> WebSocket<S> {
         let is_large = message.as_bytes().len() >= VECTORED_LEN;
         let header = match &message {
             _ if !is_large || !self.ws.is_server() => None,
-            Message::Binary(data) => Some(self.ws.begin_binary(data)?),
-            Message::Text(text) => Some(self.ws.begin_text(text)?),
+            Message::Binary(data) => Some(self.ws.begin_binary(data, true)?),
+            Message::Text(text) => Some(self.ws.begin_text(text, true)?),
         };
         match header {
             Some(header) => {
@@ -216,7 +252,7 @@ impl<S: Transport> WebSocket<S> {
     /// As [`send`](Self::send).
     pub fn command<T>(
         &mut self,
-        command: impl FnOnce(&mut Connection, &mut Vec<u8>) -> Result<T, SendError>,
+        command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
         let value = command(&mut self.ws, &mut self.wire.tx)?;
         self.flush()?;
@@ -242,17 +278,28 @@ impl<S: Transport> WebSocket<S> {
     }
 
     fn flush_with(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if self.cannot_write {
+            // What was written last may be half a frame.
+            self.wire.discard_output();
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
         let mut payload = payload;
         loop {
-            self.tell_time_if_wanted();
-            match self.wire.flush_with(payload, self.next) {
+            // Notes and appends nothing: a header may be waiting for its
+            // payload.
+            self.note_time();
+            let patience = match self.ws.close_deadline() {
+                Some(until) => Patience::Until(Some(until)),
+                None => Patience::ForEach(write_patience(self.ws.config())),
+            };
+            match self.wire.flush_with(payload, patience) {
                 Ok(Waited::TimedOut) if self.wire.deadline_passed() => {
                     return Err(Error::DeadlineExceeded);
                 }
                 Ok(Waited::TimedOut) => {
                     // What was left of it is queued.
                     payload = &[];
-                    self.tell_time();
+                    self.handle_timeout();
                     if self.ws.should_close_transport() {
                         return self.end().map(|_| ());
                     }
@@ -283,8 +330,8 @@ impl<S: Transport> WebSocket<S> {
     // ---- closing ---------------------------------------------------------
 
     /// Closes the connection: starts the closing handshake if there is none,
-    /// and waits for its end, at most [`Config::close_timeout`]. Messages that
-    /// still come are dropped; to have them, [`start_close`](Self::start_close)
+    /// and waits for its end and that of the stream, at most
+    /// [`Config::close_timeout`]. Messages that still come are dropped; to have them, [`start_close`](Self::start_close)
     /// and [`read`](Self::read) on.
     ///
     /// # Errors
@@ -324,8 +371,10 @@ impl<S: Transport> WebSocket<S> {
     /// The connection is over: closes the stream in good order, and gives the
     /// error that it ended with, if any.
     fn end(&mut self) -> Result<bool, Error> {
+        self.note_time();
         if self.ws.should_close_transport() && !self.wire.is_hung_up() && !self.cannot_write {
-            let until = self.wire.now() + self.ws.config().close_timeout.unwrap_or(LINGER);
+            let until = self.ws.close_deadline();
+            let until = until.unwrap_or_else(|| self.wire.now() + LINGER);
             // Whatever goes wrong now, the outcome is settled.
             let _ = self.wire.hang_up(until);
         }
@@ -366,13 +415,14 @@ impl<S: Transport> WebSocket<S> {
         self.assembler.put_buffer(message.into_buffer());
     }
 
-    fn tell_time_if_wanted(&mut self) {
+    fn note_time(&mut self) {
         if self.ws.wants_time() {
-            self.tell_time();
+            self.next = self.ws.note_time(self.wire.now());
         }
     }
 
-    fn tell_time(&mut self) {
+    /// A deadline has passed, and nothing was there to be read or taken.
+    fn handle_timeout(&mut self) {
         self.next = self.ws.handle_timeout(self.wire.now(), &mut self.wire.tx);
     }
 }

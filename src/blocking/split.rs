@@ -15,8 +15,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::Error;
 use super::inbox::Inbox;
-use super::socket::{LINGER, WebSocket};
-use super::wire::is_timeout;
+use super::socket::{LATE_READS, LINGER, WebSocket};
+use super::wire::{is_timeout, write_patience};
+use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection};
 use crate::error::SendError;
@@ -27,25 +28,27 @@ use crate::time::{Clock, Instant};
 /// sends Pings and never reads must not make it grow.
 const HIGH_WATER: usize = 64 << 10;
 
+/// How often a write that waits looks at the deadlines.
+const TICK: Duration = Duration::from_millis(250);
+
 impl WebSocket<TcpStream> {
     /// Splits the connection for two threads. What the reader receives is
     /// answered (Pong, Close) whether the writer is used or not; deadlines are
-    /// the reader's to keep, so somebody has to [`read`](Reader::read).
-    pub fn split(self) -> (Reader, Writer) {
+    /// the reader's to keep, so somebody has to [`read`](Reader::read). A
+    /// deadline [set](Self::set_deadline) before is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the socket's time-out for writing cannot be set.
+    pub fn split(self) -> io::Result<(Reader, Writer)> {
         let (stream, inbox, tx, clock) = self.wire.into_parts();
-        // Nobody tells the engine the time while a write waits, so the socket
-        // has to know when a peer that takes nothing is as good as dead.
-        let config = self.ws.config();
-        let patience = config.ping_interval.map(|interval| interval + config.pong_timeout);
-        // If it cannot be set, a write waits as long as without deadlines.
-        let _ = stream.set_write_timeout(patience);
+        stream.set_write_timeout(Some(TICK))?;
         let state =
             State { ws: self.ws, tx, in_flight: 0, written: 0, writing: false, error: None };
-        let shared =
-            Arc::new(Shared { stream, state: Mutex::new(state), progress: Condvar::new() });
-        let reader =
-            Reader { shared: shared.clone(), inbox, assembler: self.assembler, clock, next: None };
-        (reader, Writer { shared })
+        let (state, progress) = (Mutex::new(state), Condvar::new());
+        let shared = Arc::new(Shared { stream, clock, state, progress });
+        let writer = Writer { shared: shared.clone() };
+        Ok((Reader { shared, inbox, assembler: self.assembler, next: None, late_reads: 0 }, writer))
     }
 }
 
@@ -53,6 +56,8 @@ impl WebSocket<TcpStream> {
 struct Shared {
     /// Read and written through `&TcpStream`.
     stream: TcpStream,
+    /// The one that the engine has been told the time of.
+    clock: Clock,
     state: Mutex<State>,
     /// Bytes were written, or will never be.
     progress: Condvar,
@@ -82,6 +87,19 @@ impl State {
     fn check(&self) -> io::Result<()> {
         self.error.map_or(Ok(()), |kind| Err(kind.into()))
     }
+
+    /// Nothing has been taken for so long: judges the deadlines.
+    fn judge_stalled(&mut self, stalled: Duration, now: Instant) {
+        let is_stalled =
+            write_patience(self.ws.config()).is_some_and(|patience| stalled >= patience);
+        let is_over = self.ws.close_deadline().is_some_and(|at| at <= now);
+        if is_stalled || is_over {
+            self.ws.handle_timeout(now, &mut self.tx);
+            if self.ws.should_close_transport() {
+                self.error = Some(io::ErrorKind::TimedOut);
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -91,6 +109,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.progress.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Writes one batch of the output: all there is. The right to write must
     /// be free.
     fn write_batch<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -98,12 +120,12 @@ impl Shared {
         state.in_flight = batch.len();
         state.writing = true;
         drop(state);
-        let result = (&self.stream).write_all(&batch);
+        let result = self.write_all(&batch);
         let mut state = self.lock();
         state.writing = false;
         match result {
             Ok(()) => state.written += batch.len() as u64,
-            Err(error) => state.error = Some(error.kind()),
+            Err(kind) => state.error = state.error.or(Some(kind)),
         }
         state.in_flight = 0;
         if state.tx.is_empty() && batch.capacity() <= HIGH_WATER {
@@ -112,6 +134,31 @@ impl Shared {
         }
         self.progress.notify_all();
         state
+    }
+
+    /// Writes, and looks up at each tick to see whether that has become vain.
+    fn write_all(&self, mut bytes: &[u8]) -> Result<(), io::ErrorKind> {
+        let mut taken_at = self.clock.now();
+        while !bytes.is_empty() {
+            match (&self.stream).write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero),
+                Ok(len) => {
+                    bytes = &bytes[len..];
+                    taken_at = self.clock.now();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => {
+                    let now = self.clock.now();
+                    let mut state = self.lock();
+                    state.judge_stalled(now.saturating_duration_since(taken_at), now);
+                    if let Some(kind) = state.error {
+                        return Err(kind);
+                    }
+                }
+                Err(error) => return Err(error.kind()),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until all output there is now has been written, by this thread
@@ -124,7 +171,7 @@ impl Shared {
                 if state.written >= mark {
                     return Ok(());
                 }
-                state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wait(state);
             } else if state.tx.is_empty() {
                 return Ok(());
             } else {
@@ -145,13 +192,12 @@ impl Shared {
                 if state.tx.len() < HIGH_WATER {
                     return Ok(());
                 }
-                state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wait(state);
             } else if state.tx.is_empty() {
                 return Ok(());
             } else {
                 // One batch: more can only be a writer's, who then writes it.
-                drop(self.write_batch(state));
-                return Ok(());
+                return self.write_batch(state).check();
             }
         }
     }
@@ -163,9 +209,10 @@ pub struct Reader {
     shared: Arc<Shared>,
     inbox: Inbox,
     assembler: Assembler,
-    clock: Clock,
-    /// When the engine wants to be told the time next.
+    /// When to look at the time next.
     next: Option<Instant>,
+    /// Reads that found something after the deadline of the closing handshake.
+    late_reads: u32,
 }
 
 impl Reader {
@@ -198,6 +245,11 @@ impl Reader {
         self.shared.lock().ws.closed()
     }
 
+    /// The time that the latest Ping and its Pong took.
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.lock().ws.round_trip_time()
+    }
+
     /// Runs the engine over what was read, up to the end of a message. True:
     /// the transport should be closed.
     fn process(&mut self) -> (Option<Message<'static>>, bool) {
@@ -212,10 +264,10 @@ impl Reader {
             }
         }
         unread.leave(input.len());
-        let now = self.clock.now();
-        self.next = ws.handle_timeout(now, tx);
+        let now = self.shared.clock.now();
+        self.next = ws.note_time(now);
         // The writer may start a closing handshake while we wait, and nothing
-        // wakes us: look again often enough to notice that its deadline passed.
+        // wakes us: look again before its deadline can have passed.
         let look_again = ws.config().close_timeout.map(|timeout| now + timeout);
         self.next = match (self.next, look_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -226,20 +278,33 @@ impl Reader {
 
     /// Waits for bytes, for the end of the stream, or for a deadline.
     fn fill(&mut self) -> Result<(), Error> {
-        let wait = self.next.map(|at| {
-            // Zero means no limit to the system.
-            at.saturating_duration_since(self.clock.now()).max(Duration::from_millis(1))
-        });
-        self.shared.stream.set_read_timeout(wait)?;
-        match self.inbox.read_from(&mut &self.shared.stream) {
+        let shared = &*self.shared;
+        // Zero means no limit to the system.
+        let wait = |at: Instant| {
+            at.saturating_duration_since(shared.clock.now()).max(Duration::from_millis(1))
+        };
+        shared.stream.set_read_timeout(self.next.map(wait))?;
+        match self.inbox.read_from(&mut &shared.stream) {
             Ok(0) => {
-                self.shared.lock().ws.receive_eof();
+                shared.lock().ws.receive_eof();
             }
-            Ok(_) => {}
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) => {
+                // A peer that goes on talking does not answer our Close either.
+                let State { ws, tx, .. } = &mut *shared.lock();
+                let now = shared.clock.now();
+                self.late_reads += u32::from(ws.close_deadline().is_some_and(|at| at <= now));
+                if self.late_reads > LATE_READS {
+                    ws.handle_timeout(now, tx);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => {
+                let State { ws, tx, .. } = &mut *shared.lock();
+                ws.handle_timeout(shared.clock.now(), tx);
+            }
             Err(error) => {
-                let closed = self.shared.lock().ws.receive_eof();
-                let _ = self.shared.stream.shutdown(Shutdown::Both);
+                let closed = shared.lock().ws.receive_eof();
+                let _ = shared.stream.shutdown(Shutdown::Both);
                 if !closed.is_clean() {
                     return Err(error.into());
                 }
@@ -249,44 +314,41 @@ impl Reader {
     }
 
     /// The connection is over: closes the stream in good order (see
-    /// `Wire::hang_up`). The writer learns of it from its next command.
+    /// `Wire::hang_up`), and lets the writer know.
     fn end(&mut self) -> Result<(), Error> {
-        let state = self.shared.lock();
-        let linger = state.ws.config().close_timeout.unwrap_or(LINGER);
-        drop(state);
-        let until = self.clock.now() + linger;
+        let until = self.shared.lock().ws.close_deadline();
+        let until = until.unwrap_or_else(|| self.shared.clock.now() + LINGER);
         // Whatever goes wrong now, the outcome is settled.
         let _ = self.hang_up(until);
-        // Wakes a writer that is stuck.
         let _ = self.shared.stream.shutdown(Shutdown::Both);
-        match Error::of(&self.shared.lock().ws.receive_eof()) {
+        let mut state = self.shared.lock();
+        state.error.get_or_insert(io::ErrorKind::NotConnected);
+        self.shared.progress.notify_all();
+        match Error::of(&state.ws.receive_eof()) {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
     fn hang_up(&mut self, until: Instant) -> io::Result<()> {
-        let left = |clock: &Clock| {
-            let left = until.saturating_duration_since(clock.now());
-            (!left.is_zero()).then_some(left).ok_or(io::ErrorKind::TimedOut)
-        };
-        self.shared.stream.set_write_timeout(Some(left(&self.clock)?))?;
-        let mut state = self.shared.lock();
-        while state.writing {
-            let wait = left(&self.clock)?;
-            state = self
-                .shared
-                .progress
-                .wait_timeout(state, wait)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        while state.writing && shared.clock.now() < until {
+            state = shared.wait(state);
         }
-        self.shared.flush(state)?;
-        self.shared.stream.shutdown(Shutdown::Write)?;
+        if state.writing {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        shared.flush(state)?;
+        shared.stream.shutdown(Shutdown::Write)?;
         loop {
             self.inbox.consume(usize::MAX);
-            self.shared.stream.set_read_timeout(Some(left(&self.clock)?))?;
-            match self.inbox.read_from(&mut &self.shared.stream) {
+            let left = until.saturating_duration_since(shared.clock.now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            shared.stream.set_read_timeout(Some(left))?;
+            match self.inbox.read_from(&mut &shared.stream) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -308,8 +370,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`]; there is no deadline but the socket's own, and
-    /// the end that the reader makes of the connection.
+    /// As [`WebSocket::send`]; it waits until the peer takes the message, or
+    /// the reader finds that the connection is over.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.command(|ws, out| match &message {
@@ -325,11 +387,14 @@ impl Writer {
     /// As [`send`](Self::send).
     pub fn command<T>(
         &mut self,
-        command: impl FnOnce(&mut Connection, &mut Vec<u8>) -> Result<T, SendError>,
+        command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
         let mut state = self.shared.lock();
         let State { ws, tx, .. } = &mut *state;
         let value = command(ws, tx)?;
+        if ws.wants_time() {
+            ws.note_time(self.shared.clock.now());
+        }
         self.shared.flush(state)?;
         Ok(value)
     }

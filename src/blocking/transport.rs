@@ -30,7 +30,8 @@ pub trait Transport: Read + Write {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// What the system says, or `Unsupported`: then the peer is not waited for
+    /// to end its own, since dropping the stream is what ends ours.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
@@ -71,8 +72,8 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 }
 
 /// Makes a [`Transport`] of any stream. No deadline holds while a call waits
-/// for the stream, and a peer that never ends its side is waited for; the
-/// stream's owner has to see to both.
+/// for the stream; its owner has to see to that. Our direction ends when the
+/// stream is dropped.
 #[derive(Debug)]
 pub struct Untimed<S>(S);
 
@@ -118,6 +119,7 @@ impl<S: Read + Write> Transport for Untimed<S> {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.flush()
+        self.flush()?;
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -7,10 +7,14 @@ use std::io::{self, IoSlice};
 
 use super::inbox::Inbox;
 use super::transport::Transport;
+use crate::config::Config;
 use crate::time::{Clock, Instant};
 
 /// Output memory that is kept between messages; more goes back.
 const KEEP_LEN: usize = 64 << 10;
+
+/// As exact as the waits of the system are.
+const TICK: Duration = Duration::from_millis(2);
 
 /// What became of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,51 +75,53 @@ impl<S: Transport> Wire<S> {
         self.deadline.is_some_and(|at| self.now() >= at)
     }
 
-    /// Reads once, behind what is unread.
+    /// Reads once, behind what is unread. Looks at least once, also when it is
+    /// too late: what has come by then has come in time.
     pub(super) fn read(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        let Some(wait) = self.wait_until(until) else { return Ok(Waited::TimedOut) };
+        let wait = self.wait_until(until);
         if wait.is_some() || self.timed[0] {
             self.stream.set_read_timeout(wait)?;
             self.timed[0] = wait.is_some();
         }
-        match retry(|| self.inbox.read_from(&mut self.stream))? {
+        match retry(wait, || self.inbox.read_from(&mut self.stream))? {
             None => Ok(Waited::TimedOut),
             Some(0) => Ok(Waited::Eof),
             Some(_) => Ok(Waited::Done),
         }
     }
 
-    /// Writes what there is to send.
-    pub(super) fn flush(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        self.flush_with(&[], until)
+    /// Writes what there is to send, for as long as some of it is taken within
+    /// `patience`, or until `until`.
+    pub(super) fn flush(&mut self, patience: Patience) -> io::Result<Waited> {
+        self.flush_with(&[], patience)
     }
 
     /// Writes what there is to send, and `payload` behind it without copying
     /// it. If that takes too long, the rest of it waits among what there is to
     /// send.
-    pub(super) fn flush_with(
-        &mut self,
-        payload: &[u8],
-        until: Option<Instant>,
-    ) -> io::Result<Waited> {
+    pub(super) fn flush_with(&mut self, payload: &[u8], patience: Patience) -> io::Result<Waited> {
         let mut payload = payload;
         while self.sent < self.tx.len() || !payload.is_empty() {
-            let Some(wait) = self.wait_until(until) else {
-                self.tx.extend_from_slice(payload);
-                return Ok(Waited::TimedOut);
+            let until = match patience {
+                Patience::Until(until) => until,
+                Patience::ForEach(wait) => wait.map(|wait| self.now() + wait),
             };
+            let wait = self.wait_until(until);
             if wait.is_some() || self.timed[1] {
                 self.stream.set_write_timeout(wait)?;
                 self.timed[1] = wait.is_some();
             }
             let parts = [IoSlice::new(&self.tx[self.sent..]), IoSlice::new(payload)];
-            let written = match (parts[0].is_empty(), payload.is_empty()) {
-                (false, false) => retry(|| self.stream.write_vectored(&parts))?,
-                (true, _) => retry(|| self.stream.write(payload))?,
-                (false, true) => retry(|| self.stream.write(&self.tx[self.sent..]))?,
-            };
+            let written = retry(wait, || match (parts[0].is_empty(), payload.is_empty()) {
+                (false, false) => self.stream.write_vectored(&parts),
+                (true, _) => self.stream.write(payload),
+                (false, true) => self.stream.write(&self.tx[self.sent..]),
+            })?;
             match written {
-                None => {}
+                None => {
+                    self.tx.extend_from_slice(payload);
+                    return Ok(Waited::TimedOut);
+                }
                 Some(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Some(written) => {
                     let of_tx = written.min(self.tx.len() - self.sent);
@@ -141,7 +147,7 @@ impl<S: Transport> Wire<S> {
     /// our Close frame included (RFC 6455, section 7.1.1).
     pub(super) fn hang_up(&mut self, until: Instant) -> io::Result<()> {
         self.hung_up = true;
-        self.flush(Some(until))?;
+        self.flush(Patience::Until(Some(until)))?;
         self.stream.shutdown_write()?;
         loop {
             self.inbox.consume(usize::MAX);
@@ -155,28 +161,49 @@ impl<S: Transport> Wire<S> {
         self.hung_up
     }
 
-    /// How long to wait, `Some(None)` without end; `None` if `until` or the
-    /// user's deadline has passed.
-    fn wait_until(&self, until: Option<Instant>) -> Option<Option<Duration>> {
+    /// How long to wait for `until` or the user's deadline; `None`: any time.
+    fn wait_until(&self, until: Option<Instant>) -> Option<Duration> {
         let until = match (until, self.deadline) {
             (Some(a), Some(b)) => a.min(b),
-            (a, b) => match a.or(b) {
-                None => return Some(None),
-                Some(until) => until,
-            },
+            (a, b) => a.or(b)?,
         };
-        let wait = until.saturating_duration_since(self.now());
-        (!wait.is_zero()).then_some(Some(wait))
+        // Zero means no limit to the system.
+        Some(until.saturating_duration_since(self.now()).max(Duration::from_millis(1)))
     }
 }
 
-/// Repeats an interrupted call; `None` if it timed out.
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+/// How long to wait for a peer to take what is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// Each time for so long: a peer that takes something is alive.
+    ForEach(Option<Duration>),
+    Until(Option<Instant>),
+}
+
+/// The time without a byte taken after which the deadlines of `config` that
+/// have passed count: a peer that reads slowly cannot answer what is queued
+/// behind.
+pub(super) fn write_patience(config: &Config) -> Option<Duration> {
+    config.ping_interval.map(|_| config.pong_timeout).or(config.idle_timeout)
+}
+
+/// Repeats an interrupted call; `None` if it took longer than `wait`.
+fn retry(
+    wait: Option<Duration>,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<Option<usize>> {
+    let limit = wait.map(|wait| (std::time::Instant::now(), wait));
     loop {
         match call() {
             Ok(len) => return Ok(Some(len)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if is_timeout(&e) => return Ok(None),
+            Err(e) if is_timeout(&e) => match limit {
+                // The system's clock ticks in milliseconds.
+                Some((start, wait)) if start.elapsed() + TICK >= wait => return Ok(None),
+                // It did not wait: somebody has made the stream a nonblocking
+                // one. That works, at a price, but must not spin.
+                _ => std::thread::sleep(TICK),
+            },
             Err(e) => return Err(e),
         }
     }

@@ -23,6 +23,7 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::control::{ControlPayload, MAX_CONTROL_LEN};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::Opcode;
+use crate::time::Instant;
 
 /// How far the end of the connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +201,13 @@ impl Connection {
         self.end(Cause::Aborted)
     }
 
+    /// When to stop waiting for the peer to close the transport; known once
+    /// the closing has begun and the time was noted. One deadline holds from
+    /// the first Close frame, or from a failure, to the end of the transport.
+    pub fn close_deadline(&self) -> Option<Instant> {
+        self.timers.as_ref()?.close_deadline()
+    }
+
     /// True when the transport should be closed, once the output is flushed:
     /// the closing handshake is done (a server goes first, a client waits
     /// until [`Config::close_timeout`]), or the connection has failed.
@@ -228,12 +236,7 @@ impl Connection {
     ) -> Event<'b> {
         let frame = match CloseFrame::parse(payload) {
             Ok(frame) => frame,
-            Err(error) => {
-                let error = error.into();
-                self.fail(error, input, out);
-                self.closing.take_unreported();
-                return Event::Failed(error);
-            }
+            Err(error) => return self.fail(error.into(), input, out),
         };
         if self.closing.may_send() {
             // Room was made sure of before the Close was consumed.
@@ -247,15 +250,17 @@ impl Connection {
     }
 
     /// *Fails the WebSocket connection* (section 7.1.7).
-    pub(super) fn fail(
+    pub(super) fn fail<'b>(
         &mut self,
         error: ProtocolError,
-        input: &mut Input<'_>,
+        input: &mut Input<'b>,
         out: &mut (impl Output + ?Sized),
-    ) {
+    ) -> Event<'b> {
         let sent = self.send_close(CloseFrame::new(error.close_code(), ""), out).ok();
         self.closing.fail(Cause::Protocol(error), sent);
+        self.happened.closing = true;
         input.discard();
+        Event::Failed(error)
     }
 
     /// The connection ends without (further) frames.
@@ -302,8 +307,6 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Closing {
     phase: Phase,
-    /// A violation whose event has not been handed out.
-    unreported: Option<ProtocolError>,
     /// Both have said Close, or one has failed: the transport can go.
     transport_done: bool,
     record: Option<Box<Record>>,
@@ -320,7 +323,7 @@ struct Record {
 
 impl Closing {
     pub(super) const fn new() -> Self {
-        Self { phase: Phase::Open, unreported: None, transport_done: false, record: None }
+        Self { phase: Phase::Open, transport_done: false, record: None }
     }
 
     #[inline]
@@ -342,12 +345,6 @@ impl Closing {
 
     pub(super) fn may_close_transport(&self) -> bool {
         self.transport_done || self.phase == Phase::Gone
-    }
-
-    /// The violation that has not been reported yet, once.
-    #[inline]
-    pub(super) fn take_unreported(&mut self) -> Option<ProtocolError> {
-        self.unreported.take()
     }
 
     // ---- transitions -----------------------------------------------------
@@ -389,9 +386,6 @@ impl Closing {
         // answers.
         if cause != Cause::Timeout(Timeout::Close) || record.cause.is_none() {
             record.cause = Some(cause);
-        }
-        if let Cause::Protocol(error) = cause {
-            self.unreported = Some(error);
         }
     }
 

@@ -80,13 +80,13 @@ impl<'b> TextChunk<'b> {
     /// True for the first piece of a message.
     #[inline]
     pub fn is_first(&self) -> bool {
-        self.place.first
+        self.place.is_first()
     }
 
     /// True for the last piece of a message: it is complete and valid.
     #[inline]
     pub fn is_last(&self) -> bool {
-        self.place.rest == 0
+        self.place.is_last()
     }
 
     /// Bytes of the message that are still to come, as announced; `None`
@@ -121,13 +121,13 @@ impl<'b> BinaryChunk<'b> {
     /// True for the first piece of a message.
     #[inline]
     pub fn is_first(&self) -> bool {
-        self.place.first
+        self.place.is_first()
     }
 
     /// True for the last piece of a message: it is complete.
     #[inline]
     pub fn is_last(&self) -> bool {
-        self.place.rest == 0
+        self.place.is_last()
     }
 
     /// Bytes of the message that are still to come, as announced; `None`
@@ -138,21 +138,39 @@ impl<'b> BinaryChunk<'b> {
     }
 }
 
-/// A chunk's place in its message.
+/// A chunk's place in its message, in one word: whether it is the first, in
+/// the bit that no length uses, and the bytes of the message still to come.
+/// (Two fields of different widths are stored apart and loaded together, and
+/// the load waits for the stores.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) first: bool,
-    /// Bytes of the message still to come.
-    pub(super) rest: u64,
-}
+pub(super) struct Place(u64);
 
 impl Place {
-    /// The `rest` of a message whose last frame has not begun. No frame is as
-    /// long.
-    pub(super) const UNKNOWN: u64 = u64::MAX;
+    const FIRST: u64 = 1 << 63;
+    /// The rest of a message whose last frame has not begun. No frame that a
+    /// limit lets pass leaves as much behind a byte of it.
+    const UNKNOWN: u64 = (1 << 63) - 1;
+
+    /// `rest` is `None` while the last frame has not begun.
+    #[inline]
+    pub(super) fn new(first: bool, rest: Option<u64>) -> Self {
+        let rest = rest.map_or(Self::UNKNOWN, |rest| rest & Self::UNKNOWN);
+        Self(if first { rest | Self::FIRST } else { rest })
+    }
+
+    #[inline]
+    fn is_first(self) -> bool {
+        self.0 & Self::FIRST != 0
+    }
+
+    #[inline]
+    pub(super) fn is_last(self) -> bool {
+        self.0 & !Self::FIRST == 0
+    }
 
     #[inline]
     fn remaining(self) -> Option<u64> {
-        (self.rest != Self::UNKNOWN).then_some(self.rest)
+        let rest = self.0 & !Self::FIRST;
+        (rest != Self::UNKNOWN).then_some(rest)
     }
 }

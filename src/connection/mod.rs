@@ -20,7 +20,6 @@ use self::send::Sender;
 use self::timer::{Happened, Timers};
 use crate::buf::{Input, Output};
 use crate::config::Config;
-use crate::error::ProtocolError;
 use crate::frame::Opcode;
 use crate::seed::{KeyGenerator, Seed};
 
@@ -37,7 +36,8 @@ pub use prepared::PreparedMessage;
 ///   `None`, then flush the output.
 /// - The transport ended: [`receive_eof`](Self::receive_eof).
 /// - After either, and after a command, if [`wants_time`](Self::wants_time):
-///   [`handle_timeout`](Self::handle_timeout); call it again when it says.
+///   [`note_time`](Self::note_time). It says when a deadline passes; if nothing
+///   has come by then, [`handle_timeout`](Self::handle_timeout).
 /// - At any time: commands (`send_*`, [`close`](Self::close)), then flush.
 /// - When [`should_close_transport`](Self::should_close_transport): flush, and
 ///   close the transport.
@@ -76,6 +76,7 @@ pub struct Connection {
     /// Boxed, since most connections negotiate nothing.
     negotiated: Option<Box<Negotiated>>,
     happened: Happened,
+    wants_room: bool,
 }
 
 /// What the opening handshake settled (section 4.1: *Subprotocol In Use*).
@@ -122,6 +123,7 @@ impl Connection {
             timers: None,
             negotiated: None,
             happened: Happened::default(),
+            wants_room: false,
         }
     }
 
@@ -152,11 +154,12 @@ impl Connection {
 
     /// Processes input up to the next event. Call until it gives `None`.
     ///
-    /// `None` with input left means that `out` is full: flush it and call
-    /// again. Answers that the RFC demands (Pong, Close) are in `out` when
-    /// the event for them comes. A Pong takes no more room than its Ping took
-    /// plus four bytes, so the output of one call loop is bounded by the
-    /// input that it was given.
+    /// Answers that the RFC demands (Pong, Close) are in `out` when the event
+    /// for them comes. If there is no room for one, `None` comes first and
+    /// [`wants_room`](Self::wants_room) is true: flush, and call again with
+    /// what is left of the input. A Pong takes no more room than its Ping took
+    /// plus four bytes, so the output of one call loop is bounded by the input
+    /// that it was given.
     ///
     /// Never fails: a violation is [`Event::Failed`], once; after that, and
     /// after [`Event::Close`], input is discarded ("an endpoint MUST NOT
@@ -170,17 +173,26 @@ impl Connection {
         out: &mut (impl Output + ?Sized),
     ) -> Option<Event<'b>> {
         if !self.closing.may_receive() {
+            self.wants_room = false;
             input.discard();
-            return self.closing.take_unreported().map(Event::Failed);
+            return None;
         }
-        // Whatever the next byte brings, its answer finds room.
-        if input.is_empty() || !out.has_room(FAILURE_LEN) {
+        // After our own Close nothing is owed any more.
+        let owes = self.closing.may_send();
+        let has_work = !input.is_empty() || self.rx.is_invalid();
+        // Whatever the next byte brings, it can be told that it is wrong.
+        self.wants_room = has_work && owes && !out.has_room(FAILURE_LEN);
+        if !has_work || self.wants_room {
             return None;
         }
         self.happened.received |= self.config.ping_interval.is_some();
-        let context = Context { config: &self.config, masked: self.tx.is_server() };
-        let tx = &self.tx;
-        let piece = self.rx.next(input, context, |len| out.has_room(tx.frame_len(len)))?;
+        let Self { config, rx, tx, wants_room, .. } = self;
+        let context = Context { config, masked: tx.is_server() };
+        let piece = rx.next(input, context, |opcode, len| {
+            let is_answered = opcode == Opcode::CLOSE || opcode == Opcode::PING && config.auto_pong;
+            *wants_room = owes && is_answered && !out.has_room(tx.frame_len(len));
+            !*wants_room
+        })?;
         match piece {
             Piece::Text(chunk) => {
                 self.note_data();
@@ -200,15 +212,14 @@ impl Connection {
                 Some(Event::Pong(payload))
             }
             Piece::Control(_, payload) => Some(self.receive_close(&payload, input, out)),
-            Piece::TextThenInvalid(chunk) => {
-                self.fail(ProtocolError::TextNotUtf8, input, out);
-                Some(Event::Text(chunk))
-            }
-            Piece::Violation(error) => {
-                self.fail(error, input, out);
-                self.closing.take_unreported().map(Event::Failed)
-            }
+            Piece::Violation(error) => Some(self.fail(error, input, out)),
         }
+    }
+
+    /// True if the last call of [`receive`](Self::receive) gave `None` because
+    /// `out` had no room for an answer.
+    pub fn wants_room(&self) -> bool {
+        self.wants_room
     }
 
     /// Payload bytes of the data frame being received that have not arrived,

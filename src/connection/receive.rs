@@ -15,9 +15,6 @@ use crate::utf8::Utf8Decoder;
 /// What was read. The connection turns it into an event and an answer.
 pub(super) enum Piece<'b> {
     Text(TextChunk<'b>),
-    /// The text before the byte that is not UTF-8. It counts, so that what a
-    /// user sees does not depend on where the network cut the bytes.
-    TextThenInvalid(TextChunk<'b>),
     Binary(BinaryChunk<'b>),
     Control(Opcode, ControlPayload<'b>),
     Violation(ProtocolError),
@@ -52,8 +49,14 @@ pub(super) struct Receiver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Frame {
     Header,
-    Data { kind: MessageKind, fin: bool },
+    Data {
+        kind: MessageKind,
+        fin: bool,
+    },
     Control(Opcode),
+    /// Not UTF-8. What came before it was handed out, so that what a user sees
+    /// does not depend on where the network cut the bytes.
+    Invalid,
 }
 
 /// What a receiver has to be told by the connection.
@@ -86,30 +89,37 @@ impl Receiver {
         self.frame != Frame::Header || self.header_len > 0
     }
 
+    /// True if there is a violation to tell, whether more input comes or not.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.frame == Frame::Invalid
+    }
+
     /// Payload bytes of the current data frame still to come.
     pub(super) fn data_remaining(&self) -> u64 {
         if matches!(self.frame, Frame::Data { .. }) { self.remaining } else { 0 }
     }
 
-    /// Reads the next piece. `None`: more input is needed, or the answer to a
-    /// control frame of so many payload bytes has no room; its last byte then
-    /// stays in the input, so that nobody takes the input for used up.
+    /// Reads the next piece. `None`: more input is needed, or there is no
+    /// `room_to_answer` a control frame of so many payload bytes, whose last
+    /// byte then stays in the input. (For one without payload there is always
+    /// room: no answer is longer than the Close of a failure.)
     #[inline]
     pub(super) fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
         context: Context<'_>,
-        room_for_answer: impl Fn(usize) -> bool,
+        mut room_to_answer: impl FnMut(Opcode, usize) -> bool,
     ) -> Option<Piece<'b>> {
         loop {
             match self.frame {
-                Frame::Header => match self.read_header(input, context, &room_for_answer) {
+                Frame::Header => match self.read_header(input, context) {
                     Ok(true) => {}
                     Ok(false) => return None,
                     Err(violation) => return Some(Piece::Violation(violation)),
                 },
+                Frame::Invalid => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
                 Frame::Control(opcode) => {
-                    let payload = self.read_control(input, &room_for_answer)?;
+                    let payload = self.read_control(input, |len| room_to_answer(opcode, len))?;
                     self.frame = Frame::Header;
                     return Some(Piece::Control(opcode, payload));
                 }
@@ -125,11 +135,11 @@ impl Receiver {
                         }
                         MessageKind::Text => self.read_cut_char(input, len, fin),
                     };
-                    if self.remaining == 0 {
+                    if self.remaining == 0 && self.frame != Frame::Invalid {
                         self.end_data_frame(fin);
                     }
                     if piece.is_some() {
-                        self.first = fin && self.remaining == 0;
+                        self.first = fin && self.frame == Frame::Header;
                         return piece;
                     }
                 }
@@ -163,7 +173,6 @@ impl Receiver {
         &mut self,
         input: &mut Input<'_>,
         context: Context<'_>,
-        room_for_answer: impl Fn(usize) -> bool,
     ) -> Result<bool, ProtocolError> {
         let kept = usize::from(self.header_len);
         let (header, used) = if kept == 0 {
@@ -185,10 +194,6 @@ impl Receiver {
             }
         };
         if header.opcode.is_control() {
-            // A control frame without payload is complete with its header.
-            if header.len == 0 && !room_for_answer(0) {
-                return Ok(false);
-            }
             self.frame = Frame::Control(header.opcode);
         } else {
             self.start_data_frame(&header, context.config)?;
@@ -274,7 +279,7 @@ impl Receiver {
         if message_len > config.max_message_len {
             return Err(ProtocolError::MessageTooLong);
         }
-        if self.fragments >= config.max_fragments {
+        if self.fragments >= config.max_fragments && config.max_fragments != u32::MAX {
             return Err(ProtocolError::TooManyFragments);
         }
         let kind = match self.message {
@@ -288,7 +293,7 @@ impl Receiver {
         }
         self.message = Some(kind);
         self.message_len = message_len;
-        self.fragments += 1;
+        self.fragments = self.fragments.saturating_add(1);
         self.frame = Frame::Data { kind, fin: header.fin };
         Ok(())
     }
@@ -317,7 +322,7 @@ impl Receiver {
         let bytes = self.take_payload(input, len);
         let place = self.place(fin);
         // A fragment that brings nothing is no news.
-        (place.rest == 0 || !bytes.is_empty())
+        (place.is_last() || !bytes.is_empty())
             .then_some(Piece::Binary(BinaryChunk { bytes, place }))
     }
 
@@ -328,18 +333,17 @@ impl Receiver {
         let bytes = self.take_payload(input, len);
         let decoded = self.text.decode(bytes);
         let place = self.place(fin);
-        let last = place.rest == 0;
-        let valid = decoded.valid && (!last || self.text.is_at_boundary());
         let text = Text::Input(decoded.text);
-        match (valid, decoded.text.is_empty()) {
-            (true, true) if !last => None,
-            (true, _) => Some(Piece::Text(TextChunk { text, place })),
-            (false, true) => Some(Piece::Violation(ProtocolError::TextNotUtf8)),
-            (false, false) => {
-                let place = Place { rest: Place::UNKNOWN, ..place };
-                Some(Piece::TextThenInvalid(TextChunk { text, place }))
-            }
+        let valid = decoded.valid && (!place.is_last() || self.text.is_at_boundary());
+        if !valid {
+            self.frame = Frame::Invalid;
+            // What is behind the text counts as still to come: it is not more.
+            let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
+            let place = Place::new(self.first, fin.then_some(left));
+            return (!decoded.text.is_empty()).then_some(Piece::Text(TextChunk { text, place }));
         }
+        (place.is_last() || !decoded.text.is_empty())
+            .then_some(Piece::Text(TextChunk { text, place }))
     }
 
     /// Reads bytes, at most `len`, until the character that a boundary cut is
@@ -369,12 +373,12 @@ impl Receiver {
     fn read_control<'b>(
         &mut self,
         input: &mut Input<'b>,
-        room_for_answer: impl Fn(usize) -> bool,
+        room_to_answer: impl FnOnce(usize) -> bool,
     ) -> Option<ControlPayload<'b>> {
         let len = self.available(input);
         let kept = self.control.as_ref().map_or(0, |c| c.as_bytes().len());
         let completes = len as u64 == self.remaining;
-        if completes && !room_for_answer(kept + len) {
+        if completes && !room_to_answer(kept + len) {
             return None;
         }
         if completes && kept == 0 {
@@ -389,8 +393,7 @@ impl Receiver {
 
     #[inline]
     fn place(&self, fin: bool) -> Place {
-        let rest = if fin { self.remaining } else { Place::UNKNOWN };
-        Place { first: self.first, rest }
+        Place::new(self.first, fin.then_some(self.remaining))
     }
 }
 

@@ -26,8 +26,10 @@ impl Connection {
         text: &str,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.start_data()?;
-        self.tx.message(MessageKind::Text, text.as_bytes(), out)
+        self.check_open()?;
+        self.tx.message(MessageKind::Text, text.as_bytes(), out)?;
+        self.note_data();
+        Ok(())
     }
 
     /// Sends a binary message in one frame. One copy into `out`, masked on
@@ -41,8 +43,10 @@ impl Connection {
         data: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.start_data()?;
-        self.tx.message(MessageKind::Binary, data, out)
+        self.check_open()?;
+        self.tx.message(MessageKind::Binary, data, out)?;
+        self.note_data();
+        Ok(())
     }
 
     /// Sends a fragment of a text message (section 5.4). The first begins the
@@ -61,8 +65,10 @@ impl Connection {
         fin: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.start_data()?;
-        self.tx.fragment(MessageKind::Text, text, fin, out)
+        self.check_open()?;
+        self.tx.fragment(MessageKind::Text, text, fin, out)?;
+        self.note_data();
+        Ok(())
     }
 
     /// Sends a fragment of a binary message (section 5.4). The first begins
@@ -79,8 +85,10 @@ impl Connection {
         fin: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.start_data()?;
-        self.tx.fragment(MessageKind::Binary, data, fin, out)
+        self.check_open()?;
+        self.tx.fragment(MessageKind::Binary, data, fin, out)?;
+        self.note_data();
+        Ok(())
     }
 
     /// Sends a Ping (section 5.5.2), also between fragments. When its Pong
@@ -128,45 +136,49 @@ impl Connection {
         message: &PreparedMessage,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
+        self.check_prepared()?;
         let bytes = message.as_bytes();
         if !out.has_room(bytes.len()) {
             return Err(SendError::OutputFull { needed: bytes.len() });
         }
-        self.begin_prepared(message)?;
         out.append(bytes);
+        self.note_data();
         Ok(())
     }
 
     // ---- headers alone, for vectored writes --------------------------------
 
-    /// The header of a message whose payload the caller writes itself, right
-    /// behind it: nothing else may go on the wire in between. A client's
-    /// payload is masked in place, so it must be written as it then is. No
-    /// copy.
+    /// The header of a frame whose payload the caller writes itself, right
+    /// behind it: nothing else may go on the wire in between. The frame is a
+    /// fragment as with [`send_text_fragment`](Self::send_text_fragment); one
+    /// frame with `fin` is a whole message. A client's payload is masked in
+    /// place, so it must be written as it then is. No copy.
     ///
     /// # Errors
     ///
-    /// [`SendError::InvalidText`] for text that is not UTF-8, and as
-    /// [`send_text`](Self::send_text).
+    /// As [`send_text_fragment`](Self::send_text_fragment), but for room.
+    /// Nothing has been masked.
     pub fn begin_frame(
         &mut self,
         kind: MessageKind,
         payload: &mut [u8],
+        fin: bool,
     ) -> Result<EncodedHeader, SendError> {
-        self.start_data()?;
-        self.tx.begin(kind, payload)
+        self.check_open()?;
+        let header = self.tx.begin(kind, payload, fin)?;
+        self.note_data();
+        Ok(header)
     }
 
     /// As [`begin_frame`](Self::begin_frame), for text that a server writes
-    /// from where it is.
+    /// from where it is. It is known to be UTF-8 and not looked at.
     ///
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] for a client, and as
-    /// [`send_text`](Self::send_text).
-    pub fn begin_text(&mut self, text: &str) -> Result<EncodedHeader, SendError> {
-        self.start_data()?;
-        self.tx.begin_unmasked(MessageKind::Text, text.len())
+    /// [`begin_frame`](Self::begin_frame).
+    pub fn begin_text(&mut self, text: &str, fin: bool) -> Result<EncodedHeader, SendError> {
+        self.begin_unmasked(Payload::Text(text), fin)
     }
 
     /// As [`begin_frame`](Self::begin_frame), for bytes that a server writes
@@ -175,9 +187,19 @@ impl Connection {
     /// # Errors
     ///
     /// As [`begin_text`](Self::begin_text).
-    pub fn begin_binary(&mut self, data: &[u8]) -> Result<EncodedHeader, SendError> {
-        self.start_data()?;
-        self.tx.begin_unmasked(MessageKind::Binary, data.len())
+    pub fn begin_binary(&mut self, data: &[u8], fin: bool) -> Result<EncodedHeader, SendError> {
+        self.begin_unmasked(Payload::Bytes(MessageKind::Binary, data), fin)
+    }
+
+    fn begin_unmasked(
+        &mut self,
+        payload: Payload<'_>,
+        fin: bool,
+    ) -> Result<EncodedHeader, SendError> {
+        self.check_open()?;
+        let header = self.tx.begin_unmasked(payload, fin)?;
+        self.note_data();
+        Ok(header)
     }
 
     /// As [`begin_frame`](Self::begin_frame), for a prepared message: all of
@@ -187,8 +209,15 @@ impl Connection {
     ///
     /// As [`begin_text`](Self::begin_text).
     pub fn begin_prepared(&mut self, _message: &PreparedMessage) -> Result<(), SendError> {
-        self.start_data()?;
-        self.tx.begin_unmasked(MessageKind::Binary, 0).map(|_| ())
+        self.check_prepared()?;
+        self.note_data();
+        Ok(())
+    }
+
+    fn check_prepared(&self) -> Result<(), SendError> {
+        self.check_open()?;
+        self.tx.check_no_message()?;
+        self.tx.check_unmasked()
     }
 
     // ---- the state that commands depend on -----------------------------------
@@ -197,12 +226,6 @@ impl Connection {
     /// Close frame" (section 5.5.1).
     pub(super) fn check_open(&self) -> Result<(), SendError> {
         if self.closing.may_send() { Ok(()) } else { Err(SendError::Closed) }
-    }
-
-    fn start_data(&mut self) -> Result<(), SendError> {
-        self.check_open()?;
-        self.note_data();
-        Ok(())
     }
 }
 
@@ -281,21 +304,9 @@ impl Sender {
         fin: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        let opcode = match self.message {
-            None => opcode_of(kind),
-            Some(begun) if begun == kind => Opcode::CONTINUATION,
-            Some(_) => return Err(SendError::FragmentInProgress),
-        };
-        let mut text = self.text;
-        if kind == MessageKind::Text {
-            text.check(payload).map_err(|_| SendError::InvalidText)?;
-            if fin && !text.is_at_boundary() {
-                return Err(SendError::InvalidText);
-            }
-        }
-        self.frame(fin, opcode, payload, out)?;
-        self.text = text;
-        self.message = if fin { None } else { Some(kind) };
+        let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
+        self.frame(fin, next.opcode, payload, out)?;
+        self.commit(next);
         Ok(())
     }
 
@@ -312,35 +323,67 @@ impl Sender {
         self.frame(true, opcode, payload, out)
     }
 
-    /// The header of a message whose payload follows by other means; a
+    /// The header of a fragment whose payload follows by other means; a
     /// client's payload is masked in place.
-    pub(super) fn begin(
+    fn begin(
         &mut self,
         kind: MessageKind,
         payload: &mut [u8],
+        fin: bool,
     ) -> Result<EncodedHeader, SendError> {
-        self.check_no_message()?;
-        if kind == MessageKind::Text && crate::utf8::validate(payload).is_none() {
-            return Err(SendError::InvalidText);
-        }
+        let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(payload, key);
         }
-        Ok(FrameHeader::new(true, opcode_of(kind), key, payload.len() as u64).encode())
+        let header = FrameHeader::new(fin, next.opcode, key, payload.len() as u64);
+        self.commit(next);
+        Ok(header.encode())
     }
 
-    /// The header of a message whose payload follows by other means, as it is.
-    pub(super) fn begin_unmasked(
-        &self,
-        kind: MessageKind,
-        payload_len: usize,
+    /// The header of a fragment whose payload follows by other means, as it is.
+    fn begin_unmasked(
+        &mut self,
+        payload: Payload<'_>,
+        fin: bool,
     ) -> Result<EncodedHeader, SendError> {
-        self.check_no_message()?;
-        if !self.is_server() {
-            return Err(SendError::MaskRequired);
+        self.check_unmasked()?;
+        let next = self.next_fragment(payload, fin)?;
+        let len = payload.as_bytes().len() as u64;
+        let header = FrameHeader::new(fin, next.opcode, None, len);
+        self.commit(next);
+        Ok(header.encode())
+    }
+
+    /// What sending this fragment would lead to, if it may be sent.
+    fn next_fragment(&self, payload: Payload<'_>, fin: bool) -> Result<Fragment, SendError> {
+        let kind = payload.kind();
+        let opcode = match self.message {
+            None => opcode_of(kind),
+            Some(begun) if begun == kind => Opcode::CONTINUATION,
+            Some(_) => return Err(SendError::FragmentInProgress),
+        };
+        let mut text = self.text;
+        if kind == MessageKind::Text {
+            let is_known = matches!(payload, Payload::Text(_)) && text.is_at_boundary();
+            if !is_known {
+                text.check(payload.as_bytes()).map_err(|_| SendError::InvalidText)?;
+            }
+            if fin && !text.is_at_boundary() {
+                return Err(SendError::InvalidText);
+            }
         }
-        Ok(FrameHeader::new(true, opcode_of(kind), None, payload_len as u64).encode())
+        Ok(Fragment { opcode, message: (!fin).then_some(kind), text })
+    }
+
+    /// The fragment has been sent.
+    fn commit(&mut self, sent: Fragment) {
+        self.message = sent.message;
+        self.text = sent.text;
+    }
+
+    fn check_unmasked(&self) -> Result<(), SendError> {
+        if self.is_server() { Ok(()) } else { Err(SendError::MaskRequired) }
     }
 
     fn check_no_message(&self) -> Result<(), SendError> {
@@ -353,4 +396,35 @@ pub(super) const fn opcode_of(kind: MessageKind) -> Opcode {
         MessageKind::Binary => Opcode::BINARY,
         MessageKind::Text => Opcode::TEXT,
     }
+}
+
+/// What a data frame carries.
+#[derive(Clone, Copy)]
+enum Payload<'a> {
+    Bytes(MessageKind, &'a [u8]),
+    /// Known to be UTF-8.
+    Text(&'a str),
+}
+
+impl<'a> Payload<'a> {
+    fn kind(self) -> MessageKind {
+        match self {
+            Self::Bytes(kind, _) => kind,
+            Self::Text(_) => MessageKind::Text,
+        }
+    }
+
+    fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Bytes(_, bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// A fragment that may be sent: its opcode, and the state behind it.
+struct Fragment {
+    opcode: Opcode,
+    message: Option<MessageKind>,
+    text: Utf8Decoder,
 }

@@ -14,33 +14,45 @@ use crate::frame::Opcode;
 use crate::time::Instant;
 
 impl Connection {
-    /// True if [`handle_timeout`](Self::handle_timeout) should be called now,
-    /// since something has happened that a deadline depends on. False on the
-    /// hot path while the deadlines are off, so that no clock need be read.
+    /// True if [`note_time`](Self::note_time) should be called now, since
+    /// something has happened that a deadline depends on. False on the hot
+    /// path while the deadlines are off, so that no clock need be read.
     pub fn wants_time(&self) -> bool {
         self.happened.anything()
     }
 
+    /// Notes that what has happened since the last call happened at `now`.
+    /// Gives up on nobody: says when [`handle_timeout`](Self::handle_timeout)
+    /// is due, `None` if not before something happens. Call it once when the
+    /// connection opens, so that silence from the start is noticed.
+    pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
+        let happened = core::mem::take(&mut self.happened);
+        let config = &*self.config;
+        let has_deadlines = config.ping_interval.is_some() || config.idle_timeout.is_some();
+        if self.closing.phase() == Phase::Gone
+            || !(has_deadlines || happened.anything() || self.timers.is_some())
+        {
+            return None;
+        }
+        let timers = Timers::get(&mut self.timers);
+        timers.arm(happened, self.rx.is_inside_frame(), config, now);
+        timers.next(config, self.closing.may_send())
+    }
+
     /// Does what is due at `now` (a keep-alive Ping, closing an idle
-    /// connection, giving up) and says when to call next; `None`: not before
-    /// something happens. Call it once when the connection opens, so that
-    /// silence from the start is noticed. Early and repeated calls are
-    /// harmless.
+    /// connection, giving up) and says when to call next, as
+    /// [`note_time`](Self::note_time) does, which it includes.
+    ///
+    /// Call it when a deadline has passed *and nothing is there to be read*:
+    /// the Pong that is waited for may have come while the caller was busy.
+    /// Early and repeated calls are harmless.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
         out: &mut (impl Output + ?Sized),
     ) -> Option<Instant> {
-        let happened = core::mem::take(&mut self.happened);
-        let deadlines_on =
-            self.config.ping_interval.is_some() || self.config.idle_timeout.is_some();
-        if self.closing.phase() == Phase::Gone
-            || !(deadlines_on || happened.anything() || self.timers.is_some())
-        {
-            return None;
-        }
+        self.note_time(now)?;
         let timers = Timers::get(&mut self.timers);
-        timers.arm(happened, self.rx.is_inside_frame(), &self.config, now);
         while let Some(due) = timers.due(&self.config, self.closing.may_send(), now) {
             match due {
                 Due::Close => {
@@ -70,7 +82,7 @@ impl Connection {
 
     /// The time between the latest Ping that was answered and its Pong, be
     /// the Ping the engine's or the application's. As exact as the times that
-    /// [`handle_timeout`](Self::handle_timeout) was told.
+    /// [`note_time`](Self::note_time) was told.
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.timers.as_ref()?.round_trip()
     }
@@ -123,6 +135,7 @@ pub(super) struct Timers {
     last_received: Option<Instant>,
     last_data: Option<Instant>,
     close_deadline: Option<Instant>,
+    close_deadline_passed: bool,
     /// The engine's own Ping, waiting for its Pong.
     keep_alive: Option<Ping>,
     pong_deadline: Option<Instant>,
@@ -166,6 +179,10 @@ pub(super) enum Due {
 impl Timers {
     pub(super) fn get(timers: &mut Option<Box<Self>>) -> &mut Self {
         timers.get_or_insert_with(Box::default)
+    }
+
+    pub(super) fn close_deadline(&self) -> Option<Instant> {
+        self.close_deadline
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
@@ -213,7 +230,7 @@ impl Timers {
         if happened.data || self.last_data.is_none() {
             self.last_data = Some(now);
         }
-        if happened.closing {
+        if happened.closing && self.close_deadline.is_none() {
             self.close_deadline = config.close_timeout.map(|t| now + t);
         }
         if let Some(sent) = self.answered.take() {
@@ -233,7 +250,7 @@ impl Timers {
             None => after(self.last_received, config.ping_interval),
         };
         [
-            (self.close_deadline, Due::Close),
+            (self.close_deadline.filter(|_| !self.close_deadline_passed), Due::Close),
             (when_open(self.pong_deadline), Due::Pong),
             (when_open(after(self.last_data, config.idle_timeout)), Due::Idle),
             (when_open(ping), Due::Ping(self.pings)),
@@ -252,7 +269,7 @@ impl Timers {
     }
 
     pub(super) fn close_deadline_passed(&mut self) {
-        self.close_deadline = None;
+        self.close_deadline_passed = true;
     }
 
     /// A keep-alive Ping went at `now`.

@@ -1,6 +1,8 @@
 //! Heads that go out: nothing that a caller passes in can end a line, add
 //! one, or stand in for a header that the handshake needs.
 
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::buf::Output;
@@ -115,8 +117,16 @@ pub(super) fn append_all(
     Ok(())
 }
 
+/// Header lines that a caller adds to a head. Empty ones allocate nothing.
+pub(super) type Lines<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// Checks the header lines that a caller wants to add.
+pub(super) fn check_headers(headers: &Lines<'_>) -> Result<(), BuildError> {
+    headers.iter().try_for_each(|(name, value)| check_header(name, value))
+}
+
 /// Emits header lines.
-pub(super) fn emit_headers(headers: &[(&str, &str)], emit: &mut dyn FnMut(&[u8])) {
+pub(super) fn emit_headers(headers: &Lines<'_>, emit: &mut dyn FnMut(&[u8])) {
     for (name, value) in headers {
         emit_header(name, value, emit);
     }

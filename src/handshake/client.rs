@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::Ipv6Addr;
 
 use super::accept_key::{ACCEPT_LEN, accept_key, encode_key};
 use super::build::{BuildError, append_all, check_header, check_subprotocol, emit_header};
@@ -52,17 +53,21 @@ impl ClientRequest {
     /// A mistake in these, or in what is added, is reported by
     /// [`Client::new`].
     pub fn new(secure: bool, host: &str, port: u16, target: &str) -> Self {
-        let is_ipv6 = host.contains(':') && !host.starts_with('[');
-        let mut written = if is_ipv6 { alloc::format!("[{host}]") } else { host.into() };
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let is_ipv6 = bare.parse::<Ipv6Addr>().is_ok();
+        let mut written = if is_ipv6 { alloc::format!("[{bare}]") } else { host.into() };
         if port != if secure { 443 } else { 80 } {
             written.push_str(&alloc::format!(":{port}"));
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
         let target_ok = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
             && (target.is_empty() || target.starts_with(['/', '?']));
-        let error = match head::host(host.as_bytes()) {
-            None => Some(BuildError::InvalidHost),
-            Some(_) => (!target_ok).then_some(BuildError::InvalidTarget),
+        let host_ok =
+            is_ipv6 || head::host(host.as_bytes()).is_some_and(|h| !h.contains([':', '[', ']']));
+        let error = match (host_ok, target_ok) {
+            (false, _) => Some(BuildError::InvalidHost),
+            (_, false) => Some(BuildError::InvalidTarget),
+            _ => None,
         };
         Self {
             host: written,
@@ -150,7 +155,7 @@ impl ClientRequest {
 ///
 /// let config = Arc::new(Config::default());
 /// let request = ClientRequest::new(false, "example.com", 80, "/chat");
-/// let mut client = Client::new(request, Seed::from_os()?, &config)?;
+/// let mut client = Client::new(request, Seed::from_os()?, config)?;
 /// let mut out = Vec::new();
 /// client.write_request(&mut out)?;
 /// assert!(out.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
@@ -159,7 +164,7 @@ impl ClientRequest {
 /// match client.receive(received)?.expect("the reply is complete") {
 ///     Reply::Accepted(response) => {
 ///         let frames = &received[response.head_len()..]; // early bytes
-///         let ws = response.open(config);
+///         let ws = response.open();
 /// #       unreachable!("{frames:?} {ws:?}");
 ///     }
 ///     Reply::Refused(refusal) => assert_eq!(refusal.status(), 404),
@@ -175,7 +180,7 @@ pub struct Client {
     limits: HeadLimits,
     scanner: HeadScanner,
     deadline: Deadline,
-    max_refusal_len: usize,
+    config: Arc<Config>,
     /// The body of a refusal, once its head is complete: that begins and ends
     /// at these bytes.
     refusal: Option<(usize, usize, Body)>,
@@ -183,12 +188,17 @@ pub struct Client {
 
 impl Client {
     /// A client's side with a fresh key, 16 bytes of `seed`'s (section 4.1,
-    /// item 7), and the limits of `config` on heads.
+    /// item 7), and the limits and deadlines of `config` on the handshake and
+    /// on the connection.
     ///
     /// # Errors
     ///
     /// The first mistake in `request`.
-    pub fn new(request: ClientRequest, seed: Seed, config: &Config) -> Result<Self, BuildError> {
+    pub fn new(
+        request: ClientRequest,
+        seed: Seed,
+        config: Arc<Config>,
+    ) -> Result<Self, BuildError> {
         if let Some(error) = request.error {
             return Err(error);
         }
@@ -197,10 +207,10 @@ impl Client {
             request,
             key: encode_key(&keys.nonce()),
             keys: Some(keys),
-            limits: HeadLimits::of_reply(config),
+            limits: HeadLimits::of_reply(&config),
             scanner: HeadScanner::new(0),
             deadline: Deadline::new(config.handshake_timeout),
-            max_refusal_len: config.max_refusal_len,
+            config,
             refusal: None,
         })
     }
@@ -217,7 +227,8 @@ impl Client {
     /// Looks for a complete reply in `received`: all bytes that have come so
     /// far, those of earlier calls included. Each byte is looked at once,
     /// however many calls it takes, and once more when the reply is complete.
-    /// `None`: more bytes are needed.
+    /// `None`: more bytes are needed. Not to be called again once it gave a
+    /// reply that accepts: what follows are frames.
     ///
     /// Interim replies (1xx but 101) are skipped. A refusal is complete when
     /// its body is, or as much of it as
@@ -240,7 +251,7 @@ impl Client {
                 100..=199 if end < self.limits.len => self.scanner = HeadScanner::new(end),
                 100..=199 => return Err(HeadError::TooLong.into()),
                 _ => {
-                    let body = Body::new(status, headers, end, self.max_refusal_len);
+                    let body = Body::new(status, headers, end, self.config.max_refusal_len);
                     self.refusal = Some((start, end, body));
                 }
             }
@@ -279,7 +290,8 @@ impl Client {
         let subprotocol = check_reply(headers, &accept_key(&self.key), &self.request.subprotocols)?;
         // Taken by the one reply that opens the connection.
         let keys = self.keys.take().ok_or(ResponseError::EndOfStream)?;
-        Ok(Response { head_len, subprotocol, headers, keys })
+        let config = self.config.clone();
+        Ok(Response { head_len, subprotocol, headers, keys, config })
     }
 
     fn refused<'a>(
@@ -314,6 +326,7 @@ pub struct Response<'a> {
     subprotocol: Option<&'a str>,
     headers: Headers<'a>,
     keys: Box<KeyGenerator>,
+    config: Arc<Config>,
 }
 
 impl<'a> Response<'a> {
@@ -334,8 +347,8 @@ impl<'a> Response<'a> {
     }
 
     /// The open connection.
-    pub fn open(self, config: Arc<Config>) -> Connection {
-        let ws = Connection::new(Some(self.keys), config);
+    pub fn open(self) -> Connection {
+        let ws = Connection::new(Some(self.keys), self.config);
         match self.subprotocol {
             Some(chosen) => ws.with_subprotocol(chosen),
             None => ws,

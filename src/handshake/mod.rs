@@ -25,6 +25,6 @@ pub use client::{Client, ClientRequest, Reply, Response, ResponseError};
 pub use head::{HeadError, Headers};
 pub use refusal::Refusal;
 pub use reject::Rejection;
-pub use request::{Accept, Request};
+pub use request::{Accept, Answer, Request};
 pub use request_error::RequestError;
 pub use server::Server;

@@ -39,7 +39,10 @@ impl<'a> Refusal<'a> {
 }
 
 /// Bytes of a chunk's size line, with its extensions, that are put up with.
-const MAX_SIZE_LINE: usize = 256;
+const MAX_SIZE_LINE: usize = 64;
+/// Chunks of a body that are put up with: their framing is bounded as well as
+/// what they hold.
+const MAX_CHUNKS: usize = 1024;
 
 /// How far the body of a refusal has come.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ pub(super) struct Body {
     max: usize,
     /// What was decoded of a chunked body.
     decoded: Vec<u8>,
+    chunks: usize,
 }
 
 /// How the end of the body is known (RFC 9112, section 6.3).
@@ -64,22 +68,19 @@ enum Framing {
 impl Body {
     /// The body that begins at byte `start`.
     pub(super) fn new(status: u16, headers: Headers<'_>, start: usize, max: usize) -> Self {
-        let mut length = None;
-        let mut chunked = false;
-        for (name, value) in headers.iter() {
-            if name.eq_ignore_ascii_case("Transfer-Encoding") {
-                chunked |= head::has_element(value, "chunked");
-            } else if name.eq_ignore_ascii_case("Content-Length") {
-                length = core::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
-            }
-        }
+        let chunked =
+            headers.all("Transfer-Encoding").any(|value| head::has_element(value, "chunked"));
+        let mut lengths = headers.all("Content-Length").map(parse_length);
+        let length = lengths.next().flatten();
+        // Lengths that differ, or are none, say nothing.
+        let length = length.filter(|_| lengths.all(|other| other == length));
         let framing = match (status, chunked, length) {
             (204 | 304, ..) => Framing::Length(0),
             (_, true, _) => Framing::Chunked(0),
             (_, _, Some(length)) => Framing::Length(length),
             _ => Framing::UntilEof,
         };
-        Self { framing, at: start, max, decoded: Vec::new() }
+        Self { framing, at: start, max, decoded: Vec::new(), chunks: 0 }
     }
 
     /// The body and whether it is complete, as soon as no more of it will
@@ -124,27 +125,35 @@ impl Body {
                 return ChunksEnd::More;
             }
             match self.framing {
-                Framing::Chunked(0) => match httparse::parse_chunk_size(rest) {
-                    Ok(httparse::Status::Complete((_, 0))) => return ChunksEnd::Last,
-                    Ok(httparse::Status::Complete((line, size))) => {
-                        self.at += line;
-                        self.framing = Framing::Chunked(size.saturating_add(2));
+                Framing::Chunked(0) => {
+                    // No more than may be: the same line, however it comes.
+                    let line = &rest[..rest.len().min(MAX_SIZE_LINE)];
+                    match httparse::parse_chunk_size(line) {
+                        Ok(httparse::Status::Complete((_, 0))) => return ChunksEnd::Last,
+                        Ok(httparse::Status::Complete((len, size))) if self.chunks < MAX_CHUNKS => {
+                            self.chunks += 1;
+                            self.at += len;
+                            self.framing = Framing::Chunked(size.saturating_add(2));
+                        }
+                        Ok(httparse::Status::Partial) if line.len() < MAX_SIZE_LINE => {
+                            return ChunksEnd::More;
+                        }
+                        _ => return ChunksEnd::Broken,
                     }
-                    Ok(httparse::Status::Partial) if rest.len() < MAX_SIZE_LINE => {
-                        return ChunksEnd::More;
-                    }
-                    _ => return ChunksEnd::Broken,
-                },
+                }
                 Framing::Chunked(left) => {
                     // What is left of the data; the last two bytes are CRLF.
                     let data = usize::try_from(left - 2).unwrap_or(usize::MAX);
                     let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     let keep = here.min(data).min(self.max - self.decoded.len());
                     self.decoded.extend_from_slice(&rest[..keep]);
-                    // A CRLF cut in two: wait for both, they are taken at once.
-                    let taken = if here > data && (here as u64) < left { data } else { here };
+                    // The CRLF behind the data is taken at once, or not yet.
+                    let taken = if (here as u64) < left { here.min(data) } else { here };
                     if taken == 0 {
                         return ChunksEnd::More;
+                    }
+                    if taken > data && !rest[..taken].ends_with(b"\r\n") {
+                        return ChunksEnd::Broken;
                     }
                     self.at += taken;
                     let left = left - taken as u64;
@@ -154,6 +163,12 @@ impl Body {
             }
         }
     }
+}
+
+/// A length is digits (RFC 9110, section 8.6); `parse` would take a sign.
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    core::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
 /// Where decoding stopped.

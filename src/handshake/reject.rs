@@ -1,7 +1,10 @@
 //! The server's answer to a request that it does not accept: plain HTTP
 //! (RFC 6455, sections 4.2.2 and 4.4; RFC 9110, section 15).
 
-use super::build::{BuildError, append_all, check_header, emit_header, emit_headers};
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use super::build::{BuildError, Lines, append_all, check_headers, emit_header, emit_headers};
 use crate::buf::Output;
 
 /// An HTTP reply that refuses the handshake. `Connection: close` and
@@ -12,39 +15,45 @@ use crate::buf::Output;
 /// ```
 /// use sockeye::handshake::Rejection;
 ///
-/// let headers = [("WWW-Authenticate", "Basic realm=\"chat\"")];
 /// let mut out = Vec::new();
-/// Rejection::new(401).headers(&headers).body("who are you?").write(&mut out)?;
+/// Rejection::new(401)
+///     .header("WWW-Authenticate", "Basic realm=\"chat\"")
+///     .body("who are you?")
+///     .write(&mut out)?;
 /// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\n"));
 /// # Ok::<(), sockeye::handshake::BuildError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejection<'a> {
     status: u16,
-    headers: &'a [(&'a str, &'a str)],
+    headers: Lines<'a>,
     /// Headers of ours that callers cannot set.
     own_headers: &'a [(&'a str, &'a str)],
-    body: &'a str,
+    body: Cow<'a, str>,
 }
 
 impl<'a> Rejection<'a> {
     /// A reply with this status, `200..=599`, and no body.
     pub const fn new(status: u16) -> Self {
-        Self { status, headers: &[], own_headers: &[], body: "" }
+        Self { status, headers: Vec::new(), own_headers: &[], body: Cow::Borrowed("") }
     }
 
-    /// Headers to send with it, names and values.
-    pub const fn headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
-        Self { headers, ..self }
+    /// Adds a header line.
+    pub fn header(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
     }
 
     /// A body of UTF-8 text. `text/plain`, unless the headers say otherwise.
-    pub const fn body(self, body: &'a str) -> Self {
-        Self { body, ..self }
+    /// Not sent with statuses that have none, 204 and 304.
+    pub fn body(mut self, body: impl Into<Cow<'a, str>>) -> Self {
+        self.body = body.into();
+        self
     }
 
-    pub(super) const fn own_headers(self, own_headers: &'a [(&'a str, &'a str)]) -> Self {
-        Self { own_headers, ..self }
+    pub(super) fn own_headers(mut self, own_headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.own_headers = own_headers;
+        self
     }
 
     /// Appends the reply to `out`.
@@ -58,9 +67,8 @@ impl<'a> Rejection<'a> {
         if !(200..=599).contains(&self.status) {
             return Err(BuildError::InvalidStatus);
         }
-        for (name, value) in self.headers {
-            check_header(name, value)?;
-        }
+        check_headers(&self.headers)?;
+        let has_body = !matches!(self.status, 204 | 304);
         let has_type = self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("Content-Type"));
         let status = decimal(self.status.into());
         let body_len = decimal(self.body.len() as u64);
@@ -70,10 +78,15 @@ impl<'a> Rejection<'a> {
             emit(b" ");
             emit(phrase(self.status).as_bytes());
             emit(b"\r\n");
-            emit_headers(self.own_headers, emit);
-            emit_headers(self.headers, emit);
+            for (name, value) in self.own_headers {
+                emit_header(name, value, emit);
+            }
+            emit_headers(&self.headers, emit);
             if !self.own_headers.iter().any(|(n, _)| *n == "Connection") {
                 emit_header("Connection", "close", emit);
+            }
+            if !has_body {
+                return emit(b"\r\n");
             }
             if !self.body.is_empty() && !has_type {
                 emit_header("Content-Type", "text/plain; charset=utf-8", emit);

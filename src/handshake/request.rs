@@ -1,11 +1,13 @@
 //! A client's request, checked, and the reply that accepts it (RFC 6455,
 //! sections 4.2.1 and 4.2.2).
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::accept_key::{accept_key, is_key};
 use super::build::{
-    BuildError, append_all, check_header, check_subprotocol, emit_header, emit_headers,
+    BuildError, Lines, append_all, check_headers, check_subprotocol, emit_header, emit_headers,
 };
 use super::head::{self, HeadError, Headers};
 use super::reject::Rejection;
@@ -17,8 +19,9 @@ use crate::extension::{self, Extension, is_token};
 
 /// A request that fulfils every rule of section 4.2.1. Borrows the bytes it
 /// was read from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request<'a> {
+    config: Arc<Config>,
     head_len: usize,
     path: &'a str,
     query: Option<&'a str>,
@@ -102,7 +105,6 @@ impl<'a> Request<'a> {
     pub fn accept(
         &self,
         accept: &Accept<'_>,
-        config: Arc<Config>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<Connection, BuildError> {
         if let Some(chosen) = accept.subprotocol {
@@ -111,9 +113,7 @@ impl<'a> Request<'a> {
                 return Err(BuildError::SubprotocolNotOffered);
             }
         }
-        for (name, value) in accept.headers {
-            check_header(name, value)?;
-        }
+        check_headers(&accept.headers)?;
         let key = accept_key(self.key);
         append_all(out, |emit| {
             emit(
@@ -127,10 +127,10 @@ impl<'a> Request<'a> {
             if let Some(chosen) = accept.subprotocol {
                 emit_header("Sec-WebSocket-Protocol", chosen, emit);
             }
-            emit_headers(accept.headers, emit);
+            emit_headers(&accept.headers, emit);
             emit(b"\r\n");
         })?;
-        let ws = Connection::server(config);
+        let ws = Connection::server(accept.config.as_ref().unwrap_or(&self.config).clone());
         Ok(match accept.subprotocol {
             Some(chosen) => ws.with_subprotocol(chosen),
             None => ws,
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
     }
 
     /// Checks a complete head, in the order of section 4.2.1.
-    pub(super) fn parse(head: &'a [u8]) -> Result<Self, RequestError> {
+    pub(super) fn parse(head: &'a [u8], config: Arc<Config>) -> Result<Self, RequestError> {
         let (line, headers) = head::parse(head)?;
         let target = parse_request_line(line)?;
         let fields = Fields::collect(headers)?;
@@ -179,6 +179,7 @@ impl<'a> Request<'a> {
             return Err(RequestError::KeyInvalid);
         }
         Ok(Self {
+            config,
             head_len: head.len(),
             path,
             query,
@@ -307,26 +308,58 @@ fn split_target(target: &str) -> Result<(Option<&str>, &str, Option<&str>), Requ
 }
 
 /// What a server adds to its reply.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
-    headers: &'a [(&'a str, &'a str)],
+    headers: Lines<'a>,
+    config: Option<Arc<Config>>,
 }
 
 impl<'a> Accept<'a> {
     /// Nothing added: no subprotocol.
     pub const fn new() -> Self {
-        Self { subprotocol: None, headers: &[] }
+        Self { subprotocol: None, headers: Vec::new(), config: None }
     }
 
     /// Selects one of the subprotocols that the client offered; `None`: none
     /// of them, which the client may take for a failure of its own.
-    pub const fn subprotocol(self, chosen: Option<&'a str>) -> Self {
-        Self { subprotocol: chosen, ..self }
+    pub fn subprotocol(mut self, chosen: Option<&'a str>) -> Self {
+        self.subprotocol = chosen;
+        self
     }
 
-    /// Headers to send with the reply, names and values, such as a cookie.
-    pub const fn headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
-        Self { headers, ..self }
+    /// Adds a header line, such as a cookie.
+    pub fn header(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Limits and deadlines for this connection, other than those of the
+    /// [`Server`](super::Server).
+    pub fn config(mut self, config: Arc<Config>) -> Self {
+        self.config = Some(config);
+        self
+    }
+}
+
+/// What a server says to a request: yes or no.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_enums)] // yes or no
+pub enum Answer<'a> {
+    /// Open the connection.
+    Accept(Accept<'a>),
+    /// Answer with ordinary HTTP.
+    Reject(Rejection<'a>),
+}
+
+impl<'a> From<Accept<'a>> for Answer<'a> {
+    fn from(accept: Accept<'a>) -> Self {
+        Self::Accept(accept)
+    }
+}
+
+impl<'a> From<Rejection<'a>> for Answer<'a> {
+    fn from(rejection: Rejection<'a>) -> Self {
+        Self::Reject(rejection)
     }
 }

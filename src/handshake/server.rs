@@ -1,5 +1,7 @@
 //! The server's side of the opening handshake (RFC 6455, section 4.2).
 
+use alloc::sync::Arc;
+
 use super::deadline::Deadline;
 use super::head::{HeadLimits, HeadScanner};
 use super::request::Request;
@@ -24,7 +26,7 @@ use crate::time::Instant;
 /// use sockeye::handshake::{Accept, Server};
 ///
 /// let config = Arc::new(Config::default());
-/// let mut server = Server::new(&config);
+/// let mut server = Server::new(config);
 /// let received = b"GET /chat HTTP/1.1\r\nHost: example.com\r\n\
 ///     Upgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -33,33 +35,36 @@ use crate::time::Instant;
 /// let request = server.receive(received)?.expect("the request is complete");
 /// assert_eq!(request.path(), "/chat");
 /// let frames = &received[request.head_len()..]; // early bytes, for the connection
-/// let ws = request.accept(&Accept::new(), config, &mut out)?;
+/// let ws = request.accept(&Accept::new(), &mut out)?;
 /// assert!(out.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
 /// # assert!(frames.is_empty() && ws.is_open());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Server {
+    config: Arc<Config>,
     scanner: HeadScanner,
     limits: HeadLimits,
     deadline: Deadline,
 }
 
 impl Server {
-    /// A server's side with the limits of `config` on heads. Allocates
-    /// nothing.
-    pub fn new(config: &Config) -> Self {
+    /// A server's side with the limits and deadlines of `config`, on the
+    /// handshake and on the connection. Allocates nothing.
+    pub fn new(config: Arc<Config>) -> Self {
         Self {
             scanner: HeadScanner::new(0),
-            limits: HeadLimits::of_request(config),
+            limits: HeadLimits::of_request(&config),
             deadline: Deadline::new(config.handshake_timeout),
+            config,
         }
     }
 
     /// Looks for a complete request in `received`: all bytes that have come
     /// so far, those of earlier calls included. Each byte is looked at once,
     /// however many calls it takes, and once more when the request is
-    /// complete. `None`: more bytes are needed. No allocation, no copy.
+    /// complete. `None`: more bytes are needed. No allocation, no copy. Not to
+    /// be called again once it gave a request: what follows are frames.
     ///
     /// # Errors
     ///
@@ -67,7 +72,7 @@ impl Server {
     /// with [`RequestError::write_response`].
     pub fn receive<'a>(&mut self, received: &'a [u8]) -> Result<Option<Request<'a>>, RequestError> {
         match self.scanner.scan(received, &self.limits)? {
-            Some(head) => Request::parse(&received[head]).map(Some),
+            Some(head) => Request::parse(&received[head], self.config.clone()).map(Some),
             None => Ok(None),
         }
     }

@@ -70,13 +70,13 @@ fn run() -> Option<()> {
     let mut to_client = FixedOutput::new(&mut answered);
 
     let request = ClientRequest::new(false, "example.com", 80, "/");
-    let mut client = Client::new(request, Seed::from_bytes([7; 32]), &config).ok()?;
+    let mut client = Client::new(request, Seed::from_bytes([7; 32]), config.clone()).ok()?;
     client.write_request(&mut to_server).ok()?;
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     let request = server.receive(to_server.filled()).ok()??;
-    let mut at_server = request.accept(&Accept::new(), config.clone(), &mut to_client).ok()?;
+    let mut at_server = request.accept(&Accept::new(), &mut to_client).ok()?;
     let Reply::Accepted(response) = client.receive(to_client.filled()).ok()?? else { return None };
-    let mut at_client = response.open(config);
+    let mut at_client = response.open();
 
     // From here on the memory in use must not grow.
     let used = ALLOCATOR.used.load(Ordering::Relaxed);
