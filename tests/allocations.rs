@@ -75,9 +75,9 @@ fn memory_is_what_the_documentation_says() {
     // The handshake of a server allocates nothing.
     let mut out = Vec::with_capacity(1024);
     let (allocations, ..) = count(|| {
-        let mut server = Server::new(&config);
+        let mut server = Server::new(config.clone());
         let request = server.receive(REQUEST).unwrap().unwrap();
-        request.accept(&Accept::new(), config.clone(), &mut out).unwrap()
+        request.accept(&Accept::new(), &mut out).unwrap()
     });
     assert_eq!(allocations, 0, "a server's handshake");
 

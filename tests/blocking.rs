@@ -9,9 +9,9 @@ mod sockets;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::iter;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::*;
@@ -19,13 +19,16 @@ use sockets::*;
 use sockeye::blocking::{
     self, Connector, Error, Reader, Transport, Untimed, WebSocket, Writer, accept_with,
 };
-use sockeye::handshake::{BuildError, Rejection, RequestError, ResponseError};
+use sockeye::handshake::{Accept, BuildError, Rejection, RequestError, ResponseError};
 use sockeye::{
     Cause, CloseCode, Config, Connection, Event, Message, ProtocolError, SendError, Side, Timeout,
 };
 
 /// Short enough to be waited for, where a test is about a time that passes.
 const SOON: Duration = Duration::from_millis(50);
+
+/// More than the network holds while nobody reads.
+const STUCK: usize = 24 << 20;
 
 const REASON: &str = "au revoir, \u{9c7c} \u{1f41f}";
 
@@ -332,7 +335,7 @@ fn s4_1_invalid_replies_open_nothing() {
             assert_shape!(outcome, Err(Error::Response(e)) if e == expected);
         }
         assert_shape!(
-            answered(&defaults(), |_| "SSH-2.0-OpenSSH_9.6\r\n".into()),
+            answered(&defaults(), |_| "SSH-2.0-OpenSSH_9.6\r\n\r\n".into()),
             Err(Error::Response(Head(_)))
         );
     });
@@ -412,11 +415,9 @@ fn s4_2_2_a_server_may_refuse_with_any_status() {
         {
             let (client, server) = tcp_pair();
             let server = Task::start(move || {
-                accept_with(server, &defaults(), |request, out| {
-                    let headers = [("X-Path", request.path())];
-                    let rejection = Rejection::new(status).headers(&headers).body("not here");
-                    request.reject(&rejection, out)?;
-                    Ok(None)
+                accept_with(server, defaults(), |request| {
+                    let rejection = Rejection::new(status).header("X-Path", request.path());
+                    rejection.body("not here").into()
                 })
             });
             let mut peer = Peer::new(Role::Client, client);
@@ -444,14 +445,30 @@ fn s4_2_2_a_client_of_ours_hears_the_refusal() {
     bounded(|| {
         let (client, server) = tcp_pair();
         let server = Task::start(move || {
-            accept_with(server, &defaults(), |request, out| {
-                request.reject(&Rejection::new(403).body("no"), out)?;
-                Ok(None)
-            })
+            accept_with(server, defaults(), |_| Rejection::new(403).body("no").into())
         });
         let outcome = connect(client, &defaults());
         assert_shape!(outcome, Err(Error::Refused(r)) if r.status() == 403 && r.body() == b"no");
         assert_shape!(server.join(), Ok(None));
+    });
+}
+
+#[test]
+fn rule_69_a_client_is_answered_however_long_the_application_takes_to_decide() {
+    bounded(|| {
+        let (client, server) = tcp_pair();
+        let mut peer = Peer::new(Role::Client, client);
+        peer.send_bytes(request(""));
+        let config = config(|c| c.handshake_timeout = Some(SOON));
+        let server = Task::start(move || {
+            accept_with(server, config, |_| {
+                thread::sleep(2 * SOON); // the work of the application
+                Accept::new().into()
+            })
+        });
+        assert!(peer.head().starts_with("HTTP/1.1 "));
+        drop(peer);
+        server.join().ok();
     });
 }
 
@@ -604,8 +621,6 @@ fn a_large_message_of_a_servers_is_written_from_where_it_is() {
 fn a_stream_may_take_a_message_in_pieces_of_any_length() {
     for message in [0, 100, 5000, 70_000].into_iter().flat_map(messages_of) {
         for max_write in [1, 2, 3, 10, 4096] {
-            let mut ws = server_on_tape(&defaults(), Vec::new());
-            ws.queue("before").unwrap();
             let (mut whole, mut pieces) = (Tape::default(), Tape { max_write, ..Tape::default() });
             for tape in [&mut whole, &mut pieces] {
                 let ws = Connection::server(defaults());
@@ -662,41 +677,37 @@ fn frames_from_client(frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
 
 #[test]
 fn what_is_queued_goes_out_before_read_waits() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.queue("a").unwrap();
-            ws.queue(vec![1, 2]).unwrap();
-            let reader = Task::start(move || ws.read().unwrap());
-            peer.expect([text("a"), binary([1, 2])]);
-            peer.send([text("c")]);
-            assert_eq!(reader.join(), Some(Message::from("c")));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.queue("a").unwrap();
+        ws.queue(vec![1, 2]).unwrap();
+        let reader = Task::start(move || ws.read().unwrap());
+        peer.expect([text("a"), binary([1, 2])]);
+        peer.send([text("c")]);
+        assert_eq!(reader.join(), Some(Message::from("c")));
     });
 }
 
 #[test]
 fn s5_4_fragments_of_both_sides_make_one_message() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            // The cut goes through a character.
-            ws.command(|ws, out| ws.send_text_fragment(b"fl\xc3", false, out)).unwrap();
-            ws.ping(b"between").unwrap();
-            ws.command(|ws, out| ws.send_text_fragment(b"\xbc", false, out)).unwrap();
-            ws.command(|ws, out| ws.send_text_fragment(b"ssig", true, out)).unwrap();
-            let fragments = [
-                fragment(TEXT, b"fl\xc3"),
-                ping("between"),
-                fragment(CONTINUATION, b"\xbc"),
-                frame(CONTINUATION, "ssig"),
-            ];
-            peer.expect(fragments.clone());
-            peer.send(fragments);
-            peer.send([fragment(BINARY, ""), fragment(CONTINUATION, [1]), frame(CONTINUATION, "")]);
-            assert_eq!(ws.read().unwrap(), Some(Message::from("fl\u{fc}ssig")));
-            assert_eq!(ws.read().unwrap(), Some(Message::from(vec![1])));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        // The cut goes through a character.
+        ws.command(|ws, out| ws.send_text_fragment(b"fl\xc3", false, out)).unwrap();
+        ws.ping(b"between").unwrap();
+        ws.command(|ws, out| ws.send_text_fragment(b"\xbc", false, out)).unwrap();
+        ws.command(|ws, out| ws.send_text_fragment(b"ssig", true, out)).unwrap();
+        let fragments = [
+            fragment(TEXT, b"fl\xc3"),
+            ping("between"),
+            fragment(CONTINUATION, b"\xbc"),
+            frame(CONTINUATION, "ssig"),
+        ];
+        peer.expect(fragments.clone());
+        peer.send(fragments);
+        peer.send([fragment(BINARY, ""), fragment(CONTINUATION, [1]), frame(CONTINUATION, "")]);
+        assert_eq!(ws.read().unwrap(), Some(Message::from("fl\u{fc}ssig")));
+        assert_eq!(ws.read().unwrap(), Some(Message::from(vec![1])));
     });
 }
 
@@ -743,33 +754,29 @@ fn s5_4_events_are_read_without_waiting_for_the_end_of_a_message() {
 
 #[test]
 fn s5_5_2_pings_are_answered_while_read_waits() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            let reader = Task::start(move || ws.read().unwrap());
-            peer.send([ping("one")]);
-            peer.expect([pong("one")]);
-            peer.send([fragment(TEXT, "a"), ping([0; 125])]);
-            peer.expect([pong([0; 125])]);
-            peer.send([pong("unasked for"), frame(CONTINUATION, "b")]);
-            assert_eq!(reader.join(), Some(Message::from("ab")));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let reader = Task::start(move || ws.read().unwrap());
+        peer.send([ping("one")]);
+        peer.expect([pong("one")]);
+        peer.send([fragment(TEXT, "a"), ping([0; 125])]);
+        peer.expect([pong([0; 125])]);
+        peer.send([pong("unasked for"), frame(CONTINUATION, "b")]);
+        assert_eq!(reader.join(), Some(Message::from("ab")));
     });
 }
 
 #[test]
 fn s5_5_3_the_pong_to_a_ping_of_ours_tells_the_round_trip_time() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.ping(b"there?").unwrap();
-            assert_shape!(ws.ping(&[0; 126]), Err(Error::Send(SendError::ControlTooLong)));
-            peer.expect([ping("there?")]);
-            assert_eq!(ws.connection().round_trip_time(), None);
-            peer.send([pong("there?"), text("x")]);
-            assert!(ws.read().unwrap().is_some());
-            assert!(ws.connection().round_trip_time().is_some());
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.ping(b"there?").unwrap();
+        assert_shape!(ws.ping(&[0; 126]), Err(Error::Send(SendError::ControlTooLong)));
+        peer.expect([ping("there?")]);
+        assert_eq!(ws.connection().round_trip_time(), None);
+        peer.send([pong("there?"), text("x")]);
+        assert!(ws.read().unwrap().is_some());
+        assert!(ws.connection().round_trip_time().is_some());
     });
 }
 
@@ -854,27 +861,25 @@ fn s5_5_1_the_peers_close_is_answered_with_its_code_and_reason() {
 
 #[test]
 fn s7_1_5_a_close_without_a_body_reports_1005_on_both_sides() {
-    bounded(|| {
-        for role in ROLES {
-            for by_us in [true, false] {
-                let (mut ws, mut peer) = open(role, &defaults());
-                if by_us {
-                    ws.command(|ws, out| ws.close(None, "", out)).unwrap();
-                    peer.expect([empty_close()]);
-                    peer.send([empty_close()]);
-                } else {
-                    peer.send([empty_close()]);
-                }
-                let ours = Task::start(move || (ws.read(), ws.closed().unwrap()));
-                if !by_us {
-                    peer.expect([empty_close()]);
-                }
-                peer.finish();
-                let (outcome, closed) = ours.join();
-                assert_shape!(outcome, Ok(None));
-                assert!(closed.is_clean());
-                assert_eq!(closed.code(), CloseCode::NO_STATUS_RECEIVED);
+    each_role(|role| {
+        for by_us in [true, false] {
+            let (mut ws, mut peer) = open(role, &defaults());
+            if by_us {
+                ws.command(|ws, out| ws.close(None, "", out)).unwrap();
+                peer.expect([empty_close()]);
+                peer.send([empty_close()]);
+            } else {
+                peer.send([empty_close()]);
             }
+            let ours = Task::start(move || (ws.read(), ws.closed().unwrap()));
+            if !by_us {
+                peer.expect([empty_close()]);
+            }
+            peer.finish();
+            let (outcome, closed) = ours.join();
+            assert_shape!(outcome, Ok(None));
+            assert!(closed.is_clean());
+            assert_eq!(closed.code(), CloseCode::NO_STATUS_RECEIVED);
         }
     });
 }
@@ -951,47 +956,41 @@ fn rule_65_both_may_close_at_the_same_time() {
 
 #[test]
 fn s5_5_1_messages_before_the_peers_close_are_read_after_ours() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.start_close(CloseCode::NORMAL_CLOSURE, "").unwrap();
-            peer.expect([close(1000, "")]);
-            peer.send([text("a"), ping("unanswered"), binary([2]), close(1000, "")]);
-            let ours = Task::start(move || [ws.read(), ws.read(), ws.read()].map(Result::unwrap));
-            peer.finish(); // nothing comes but the end
-            let read = [Some(Message::from("a")), Some(Message::from(vec![2])), None];
-            assert_eq!(ours.join(), read);
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.start_close(CloseCode::NORMAL_CLOSURE, "").unwrap();
+        peer.expect([close(1000, "")]);
+        peer.send([text("a"), ping("unanswered"), binary([2]), close(1000, "")]);
+        let ours = Task::start(move || [ws.read(), ws.read(), ws.read()].map(Result::unwrap));
+        peer.finish(); // nothing comes but the end
+        let read = [Some(Message::from("a")), Some(Message::from(vec![2])), None];
+        assert_eq!(ours.join(), read);
     });
 }
 
 #[test]
 fn s5_5_1_close_reads_and_drops_what_the_peer_still_sends() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            let ours = Task::start(move || ws.close(CloseCode::NORMAL_CLOSURE, ""));
-            // More than the network holds: it would get stuck.
-            peer.send(iter::repeat_n(binary(vec![0; 1 << 20]), 12));
-            peer.send([fragment(TEXT, "cut short"), close(1000, "")]);
-            peer.expect([close(1000, "")]);
-            peer.finish();
-            assert!(ours.join().unwrap().is_clean());
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let ours = Task::start(move || ws.close(CloseCode::NORMAL_CLOSURE, ""));
+        // More than the network holds: it would get stuck.
+        peer.send(iter::repeat_n(binary(vec![0; 1 << 20]), 12));
+        peer.send([fragment(TEXT, "cut short"), close(1000, "")]);
+        peer.expect([close(1000, "")]);
+        peer.finish();
+        assert!(ours.join().unwrap().is_clean());
     });
 }
 
 #[test]
 fn rule_73_a_message_that_a_close_cuts_short_is_void() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            peer.send([fragment(TEXT, "half a mess"), close(1000, "")]);
-            let ours = Task::start(move || ws.read());
-            peer.expect([close(1000, "")]);
-            peer.finish();
-            assert_shape!(ours.join(), Ok(None));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        peer.send([fragment(TEXT, "half a mess"), close(1000, "")]);
+        let ours = Task::start(move || ws.read());
+        peer.expect([close(1000, "")]);
+        peer.finish();
+        assert_shape!(ours.join(), Ok(None));
     });
 }
 
@@ -1027,29 +1026,25 @@ fn s7_1_1_client_waits_for_the_server_to_close_the_transport() {
 
 #[test]
 fn s7_1_1_a_peer_that_never_closes_the_transport_is_not_waited_for_for_ever() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &config(|c| c.close_timeout = Some(SOON)));
-            peer.send([close(1000, "")]);
-            assert_shape!(ws.read(), Ok(None));
-            assert!(ws.closed().unwrap().is_clean());
-            peer.expect([close(1000, "")]);
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &config(|c| c.close_timeout = Some(SOON)));
+        peer.send([close(1000, "")]);
+        assert_shape!(ws.read(), Ok(None));
+        assert!(ws.closed().unwrap().is_clean());
+        peer.expect([close(1000, "")]);
     });
 }
 
 #[test]
 fn s7_1_4_a_reset_after_the_closing_handshake_is_no_error() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.send("not read, so that its end is a reset").unwrap();
-            peer.send([text("last words"), close(1000, "")]);
-            drop(peer);
-            assert_eq!(ws.read().unwrap(), Some(Message::from("last words")));
-            assert_shape!(ws.read(), Ok(None));
-            assert!(ws.closed().unwrap().is_clean());
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.send("not read, so that its end is a reset").unwrap();
+        peer.send([text("last words"), close(1000, "")]);
+        drop(peer);
+        assert_eq!(ws.read().unwrap(), Some(Message::from("last words")));
+        assert_shape!(ws.read(), Ok(None));
+        assert!(ws.closed().unwrap().is_clean());
     });
 }
 
@@ -1114,91 +1109,83 @@ fn s7_1_7_a_violation_is_an_error_and_the_peer_is_told() {
 
 #[test]
 fn rule_67_no_reset_eats_the_close_of_a_failing_connection() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &config(|c| c.close_timeout = Some(PATIENCE)));
-            let ours = Task::start(move || ws.read());
-            peer.send([text("x").rsv(1)]);
-            // Still sending, more than the network holds.
-            peer.send_bytes(vec![0; 16 << 20]);
-            peer.expect([close(1002, "")]);
-            peer.expect_eof();
-            drop(peer);
-            assert_shape!(ours.join(), Err(Error::Protocol(ProtocolError::ReservedBits)));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let ours = Task::start(move || ws.read());
+        peer.send([text("x").rsv(1)]);
+        // Still sending, more than the network holds.
+        peer.send_bytes(vec![0; STUCK]);
+        peer.expect([close(1002, "")]);
+        peer.expect_eof();
+        drop(peer);
+        assert_shape!(ours.join(), Err(Error::Protocol(ProtocolError::ReservedBits)));
     });
 }
 
 #[test]
 fn rule_72_an_end_inside_a_frame_is_told_from_one_between_frames() {
-    bounded(|| {
-        for role in ROLES {
-            let masked = role == Role::Server;
-            let encode = |f: Frame| if masked { f.masked() } else { f.unmasked() };
-            let whole = encode(text("whole"));
-            let ends = [
-                (Vec::new(), false),
-                (whole.clone(), false),
-                (encode(fragment(TEXT, "one of several")), false),
-                (encode(ping("p")), false),
-                (whole[..1].to_vec(), true),
-                (whole[..whole.len() - 5].to_vec(), true),
-                (whole[..whole.len() - 1].to_vec(), true),
-                (encode(ping("p"))[..2].to_vec(), true),
-                (announce(0x80 | BINARY, 1 << 20, masked), true),
-            ];
-            for (bytes, expected) in ends {
-                let (mut ws, mut peer) = open(role, &defaults());
-                peer.send_bytes(&bytes);
-                peer.half_close();
-                let outcome = loop {
-                    match ws.read() {
-                        Ok(Some(message)) => assert_eq!(message, Message::from("whole")),
-                        outcome => break outcome,
-                    }
-                };
-                assert_shape!(
-                    outcome,
-                    Err(Error::Lost { inside_frame, .. }) if inside_frame == expected
-                );
-                let closed = ws.closed().unwrap();
-                assert_eq!(closed.code(), CloseCode::ABNORMAL_CLOSURE);
-                assert_eq!((closed.is_clean(), closed.by()), (false, Side::Peer));
-            }
+    each_role(|role| {
+        let masked = role == Role::Server;
+        let encode = |f: Frame| if masked { f.masked() } else { f.unmasked() };
+        let whole = encode(text("whole"));
+        let ends = [
+            (Vec::new(), false),
+            (whole.clone(), false),
+            (encode(fragment(TEXT, "one of several")), false),
+            (encode(ping("p")), false),
+            (whole[..1].to_vec(), true),
+            (whole[..whole.len() - 5].to_vec(), true),
+            (whole[..whole.len() - 1].to_vec(), true),
+            (encode(ping("p"))[..2].to_vec(), true),
+            (announce(0x80 | BINARY, 1 << 20, masked), true),
+        ];
+        for (bytes, expected) in ends {
+            let (mut ws, mut peer) = open(role, &defaults());
+            peer.send_bytes(&bytes);
+            peer.half_close();
+            let outcome = loop {
+                match ws.read() {
+                    Ok(Some(message)) => assert_eq!(message, Message::from("whole")),
+                    outcome => break outcome,
+                }
+            };
+            assert_shape!(
+                outcome,
+                Err(Error::Lost { inside_frame, .. }) if inside_frame == expected
+            );
+            let closed = ws.closed().unwrap();
+            assert_eq!(closed.code(), CloseCode::ABNORMAL_CLOSURE);
+            assert_eq!((closed.is_clean(), closed.by()), (false, Side::Peer));
         }
     });
 }
 
 #[test]
 fn s7_1_5_an_end_after_our_close_alone_is_not_clean() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, peer) = open(role, &defaults());
-            peer.half_close();
-            let outcome = ws.close(CloseCode::NORMAL_CLOSURE, "");
-            assert_shape!(outcome, Err(Error::Lost { inside_frame: false, .. }));
-            assert_eq!(ws.closed().unwrap().by(), Side::Local);
-        }
+    each_role(|role| {
+        let (mut ws, peer) = open(role, &defaults());
+        peer.half_close();
+        let outcome = ws.close(CloseCode::NORMAL_CLOSURE, "");
+        assert_shape!(outcome, Err(Error::Lost { inside_frame: false, .. }));
+        assert_eq!(ws.closed().unwrap().by(), Side::Local);
     });
 }
 
 #[test]
 fn a_reset_is_an_io_error_after_all_that_was_said_before_it() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.send("not read, so that its end is a reset").unwrap();
-            peer.send([text("last words"), ping("p")]);
-            drop(peer);
-            assert_eq!(ws.read().unwrap(), Some(Message::from("last words")));
-            match ws.read() {
-                // The answer to the Ping may have met the reset before us.
-                Err(Error::Lost { .. }) => {}
-                Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-                other => panic!("{other:?}"),
-            }
-            assert!(!ws.closed().unwrap().is_clean());
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.send("not read, so that its end is a reset").unwrap();
+        peer.send([text("last words"), ping("p")]);
+        drop(peer);
+        assert_eq!(ws.read().unwrap(), Some(Message::from("last words")));
+        match ws.read() {
+            // The answer to the Ping may have met the reset before us.
+            Err(Error::Lost { .. }) => {}
+            Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+            other => panic!("{other:?}"),
         }
+        assert!(!ws.closed().unwrap().is_clean());
     });
 }
 
@@ -1206,59 +1193,54 @@ fn a_reset_is_an_io_error_after_all_that_was_said_before_it() {
 
 #[test]
 fn a_read_that_its_deadline_ends_loses_nothing() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            let bytes =
-                peer.encode([ping("p"), fragment(TEXT, "\u{e9}"), frame(CONTINUATION, "t\u{e9}")]);
-            for cut in 0..bytes.len() {
-                peer.send_bytes(&bytes[..cut]);
-                ws.set_deadline(Some(Instant::now() + Duration::from_millis(5)));
-                assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
-                assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
-                peer.send_bytes(&bytes[cut..]);
-                ws.set_deadline(None);
-                assert_eq!(ws.read().unwrap(), Some(Message::from("\u{e9}t\u{e9}")));
-                peer.expect(if cut < bytes.len() { vec![pong("p")] } else { vec![] });
-            }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let bytes =
+            peer.encode([ping("p"), fragment(TEXT, "\u{e9}"), frame(CONTINUATION, "t\u{e9}")]);
+        for cut in 0..bytes.len() {
+            peer.send_bytes(&bytes[..cut]);
+            ws.set_deadline(Some(Instant::now() + Duration::from_millis(5)));
+            assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+            assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+            peer.send_bytes(&bytes[cut..]);
+            ws.set_deadline(None);
+            assert_eq!(ws.read().unwrap(), Some(Message::from("\u{e9}t\u{e9}")));
+            ws.flush().unwrap();
+            peer.expect([pong("p")]);
         }
     });
 }
 
 #[test]
 fn a_send_that_its_deadline_ends_goes_on_with_flush() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            let message = Message::from(bytes_of(24 << 20));
-            ws.set_deadline(soon());
-            assert_shape!(ws.send(&message), Err(Error::DeadlineExceeded));
-            ws.queue("behind it").unwrap();
-            assert_shape!(ws.flush(), Err(Error::DeadlineExceeded));
-            ws.set_deadline(None);
-            let ours = Task::start(move || ws.flush());
-            let (first, payload) = peer.frame();
-            assert!(first == 0x80 | BINARY && payload == message.as_bytes());
-            peer.expect([text("behind it")]);
-            ours.join().unwrap();
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let message = Message::from(bytes_of(STUCK));
+        ws.set_deadline(soon());
+        assert_shape!(ws.send(&message), Err(Error::DeadlineExceeded));
+        ws.queue("behind it").unwrap();
+        assert_shape!(ws.flush(), Err(Error::DeadlineExceeded));
+        ws.set_deadline(None);
+        let ours = Task::start(move || ws.flush());
+        let (first, payload) = peer.frame();
+        assert!(first == 0x80 | BINARY && payload == message.as_bytes());
+        peer.expect([text("behind it")]);
+        ours.join().unwrap();
     });
 }
 
 #[test]
 fn a_deadline_ends_waiting_for_the_peers_close_too() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            ws.set_deadline(soon());
-            assert_shape!(ws.close(code(1000), ""), Err(Error::DeadlineExceeded));
-            ws.set_deadline(None);
-            peer.expect([close(1000, "")]);
-            peer.send([close(1000, "")]);
-            let ours = Task::start(move || ws.close(code(1000), ""));
-            peer.finish();
-            assert!(ours.join().unwrap().is_clean());
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.set_deadline(soon());
+        assert_shape!(ws.close(code(1000), ""), Err(Error::DeadlineExceeded));
+        ws.set_deadline(None);
+        peer.expect([close(1000, "")]);
+        peer.send([close(1000, "")]);
+        let ours = Task::start(move || ws.close(code(1000), ""));
+        peer.finish();
+        assert!(ours.join().unwrap().is_clean());
     });
 }
 
@@ -1315,7 +1297,7 @@ fn a_peer_that_takes_nothing_is_given_up_while_we_send() {
         });
         for role in ROLES {
             let (mut ws, peer) = open(role, &config);
-            let outcome = ws.send(vec![0; 24 << 20]);
+            let outcome = ws.send(vec![0; STUCK]);
             assert_shape!(outcome, Err(Error::Timeout(Timeout::Pong)));
             assert_shape!(ws.send("more"), Err(Error::Send(SendError::Closed)));
             drop(peer);
@@ -1370,6 +1352,29 @@ fn a_peer_that_does_not_answer_our_close_is_given_up() {
             assert_shape!(ws.close(code(1000), ""), Err(Error::Timeout(Timeout::Close)));
             drop(ws);
             talker.join();
+        }
+    });
+}
+
+#[test]
+fn deadlines_may_be_off_or_as_long_as_a_duration_can_be() {
+    bounded(|| {
+        for long in [None, Some(Duration::MAX)] {
+            let config = config(|c| {
+                c.handshake_timeout = long;
+                c.ping_interval = long;
+                c.pong_timeout = Duration::MAX;
+                c.idle_timeout = long;
+                c.close_timeout = long;
+            });
+            let (mut client, mut server) = pair(&config);
+            let server = Task::start(move || echo(&mut server));
+            client.send("hello").unwrap();
+            assert_eq!(client.read().unwrap(), Some(Message::from("hello")));
+            let (mut reader, mut writer) = client.split().unwrap();
+            writer.close(code(1000), "").unwrap();
+            assert_shape!(reader.read(), Ok(None));
+            server.join().unwrap();
         }
     });
 }
@@ -1457,11 +1462,12 @@ fn s7_1_1_two_ends_without_timeouts_or_half_close_do_not_wait_for_each_other() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_unix_socket_is_as_good_as_any() {
     bounded(|| {
         for by_client in [true, false] {
-            let (client, server) = exchange(UnixStream::pair().unwrap());
+            let (client, server) = exchange(std::os::unix::net::UnixStream::pair().unwrap());
             let (mut first, mut second) =
                 if by_client { (client, server) } else { (server, client) };
             let second = Task::start(move || second.read());
@@ -1476,7 +1482,7 @@ fn a_unix_socket_is_as_good_as_any() {
 /// Our end in this role, split; and the peer.
 fn open_split(ours: Role, config: &Arc<Config>) -> (Reader, Writer, Peer) {
     let (ws, peer) = open(ours, config);
-    let (reader, writer) = ws.split();
+    let (reader, writer) = ws.split().unwrap();
     (reader, writer, peer)
 }
 
@@ -1485,15 +1491,11 @@ fn read_all(mut reader: Reader) -> Result<Vec<Message<'static>>, Error> {
     iter::from_fn(|| reader.read().transpose()).collect()
 }
 
-/// Sends until it fails, which it does once the network is full and the
-/// connection is over.
-fn send_on(mut writer: Writer) -> Error {
-    let message = vec![0; 1 << 20];
-    loop {
-        if let Err(error) = writer.send(message.as_slice()) {
-            return error;
-        }
-    }
+/// Sends a message that nobody reads.
+fn get_stuck(mut writer: Writer, peer: &Peer) -> Task<Result<(), Error>> {
+    let writer = Task::start(move || writer.send(vec![7; STUCK]));
+    peer.stream.peek(&mut [0]).unwrap(); // it has begun, and cannot end
+    writer
 }
 
 #[test]
@@ -1502,7 +1504,7 @@ fn split_ten_thousand_messages_go_each_way_at_once() {
         const COUNT: u32 = 10_000;
         let (client, server) = pair(&defaults());
         let tasks = [client, server].map(|ws| {
-            let (mut reader, mut writer) = ws.split();
+            let (mut reader, mut writer) = ws.split().unwrap();
             let writer = Task::start(move || {
                 for n in 0..COUNT {
                     writer.send(n.to_string()).unwrap();
@@ -1530,7 +1532,7 @@ fn split_large_messages_cross_each_other() {
     bounded(|| {
         let (client, server) = pair(&defaults());
         let tasks = [client, server].map(|ws| {
-            let (mut reader, mut writer) = ws.split();
+            let (mut reader, mut writer) = ws.split().unwrap();
             let message = bytes_of(8 << 20);
             let expected = Message::from(message.clone());
             let writer = Task::start(move || {
@@ -1548,137 +1550,113 @@ fn split_large_messages_cross_each_other() {
             (reader, writer)
         });
         for (reader, writer) in tasks {
-            (reader.join(), writer.join());
+            reader.join();
+            writer.join();
         }
     });
 }
 
 #[test]
 fn rule_58_split_answers_pings_at_the_next_border_while_the_writer_is_stuck() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut reader, mut writer, mut peer) = open_split(role, &defaults());
-            let stop = Arc::new(AtomicBool::new(false));
-            let stopped = stop.clone();
-            let sender = Task::start(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    writer.send(vec![7; 1 << 20]).unwrap();
-                }
-                writer.send("the end").unwrap();
-            });
-            let first = peer.frame().1;
-            // Read by the reader, though nobody takes what the writer sends.
-            for n in 0..3 {
-                peer.send([ping(format!("p{n}")), text(&n.to_string())]);
-                assert_eq!(reader.read().unwrap(), Some(Message::from(n.to_string())));
-            }
-            let mut pongs = Vec::new();
-            while pongs.len() < 3 {
-                match peer.frame() {
-                    (0x8a, payload) => pongs.push(payload),
-                    (_, payload) => assert!(payload == first, "whole"),
-                }
-            }
-            assert_eq!(pongs, [b"p0", b"p1", b"p2"]);
-            stop.store(true, Ordering::Relaxed);
-            while peer.frame().1 != b"the end" {}
-            sender.join();
+    each_role(|role| {
+        let (mut reader, writer, mut peer) = open_split(role, &defaults());
+        let writer = get_stuck(writer, &peer);
+        for n in 0..3 {
+            peer.send([ping(format!("p{n}")), text(&n.to_string())]);
+            assert_eq!(reader.read().unwrap(), Some(Message::from(n.to_string())));
         }
+        let reader = Task::start(move || reader.read());
+        let (first, payload) = peer.frame();
+        assert!(first == 0x80 | BINARY && payload == vec![7; STUCK]);
+        // Without another word from either of us.
+        peer.expect([pong("p0"), pong("p1"), pong("p2")]);
+        writer.join().unwrap();
+        peer.send([text("bye")]);
+        assert_eq!(reader.join().unwrap(), Some(Message::from("bye")));
     });
 }
 
 #[test]
 fn split_takes_over_what_was_read_and_what_was_not_sent() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            peer.send([text("first"), text("second"), ping("p"), text("third")]);
-            assert_eq!(ws.read().unwrap(), Some(Message::from("first")));
-            // Part of it is on the wire.
-            ws.set_deadline(soon());
-            assert_shape!(ws.send(vec![7; 24 << 20]), Err(Error::DeadlineExceeded));
-            ws.queue("queued").unwrap();
-            let (mut reader, mut writer) = ws.split();
-            let ours = Task::start(move || {
-                writer.send("by the writer").unwrap();
-                [reader.read(), reader.read()].map(Result::unwrap)
-            });
-            let (first, payload) = peer.frame();
-            assert!(first == 0x80 | BINARY && payload == vec![7; 24 << 20]);
-            peer.expect([text("queued"), text("by the writer"), pong("p")]);
-            assert_eq!(ours.join(), ["second", "third"].map(|t| Some(Message::from(t))));
-        }
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        peer.send([text("first"), text("second"), ping("p"), text("third")]);
+        assert_eq!(ws.read().unwrap(), Some(Message::from("first")));
+        // Part of it is on the wire.
+        ws.set_deadline(soon());
+        assert_shape!(ws.send(vec![7; STUCK]), Err(Error::DeadlineExceeded));
+        ws.queue("queued").unwrap();
+        let (mut reader, mut writer) = ws.split().unwrap();
+        let ours = Task::start(move || {
+            writer.send("by the writer").unwrap();
+            [reader.read(), reader.read()].map(Result::unwrap)
+        });
+        let (first, payload) = peer.frame();
+        assert!(first == 0x80 | BINARY && payload == vec![7; STUCK]);
+        peer.expect([text("queued"), text("by the writer"), pong("p")]);
+        assert_eq!(ours.join(), ["second", "third"].map(|t| Some(Message::from(t))));
     });
 }
 
 #[test]
 fn split_the_reader_sees_the_writers_close_to_its_end() {
-    bounded(|| {
-        for role in ROLES {
-            let (reader, mut writer, mut peer) = open_split(role, &defaults());
-            let reader = Task::start(move || read_all(reader));
-            writer.close(code(4000), REASON).unwrap();
-            assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
-            peer.expect([close(4000, REASON)]);
-            peer.send([text("not yet"), close(4000, "")]);
-            peer.finish();
-            assert_eq!(reader.join().unwrap(), [Message::from("not yet")]);
-            let closed = writer.closed().unwrap();
-            assert!(closed.is_clean());
-            assert_eq!((closed.by(), closed.code().get()), (Side::Local, 4000));
-        }
+    each_role(|role| {
+        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let reader = Task::start(move || read_all(reader));
+        writer.close(code(4000), REASON).unwrap();
+        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
+        peer.expect([close(4000, REASON)]);
+        peer.send([text("not yet"), close(4000, "")]);
+        peer.finish();
+        assert_eq!(reader.join().unwrap(), [Message::from("not yet")]);
+        let closed = writer.closed().unwrap();
+        assert!(closed.is_clean());
+        assert_eq!((closed.by(), closed.code().get()), (Side::Local, 4000));
     });
 }
 
 #[test]
 fn split_the_peers_close_is_answered_and_ends_both_halves() {
-    bounded(|| {
-        for role in ROLES {
-            let (reader, mut writer, mut peer) = open_split(role, &defaults());
-            let reader = Task::start(move || read_all(reader));
-            peer.send([text("bye"), close(1001, REASON)]);
-            peer.expect([close(1001, REASON)]);
-            peer.finish();
-            assert_eq!(reader.join().unwrap(), [Message::from("bye")]);
-            assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
-            assert_shape!(writer.ping(b""), Err(Error::Send(SendError::Closed)));
-            assert!(writer.closed().unwrap().is_clean());
-        }
+    each_role(|role| {
+        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let reader = Task::start(move || read_all(reader));
+        peer.send([text("bye"), close(1001, REASON)]);
+        peer.expect([close(1001, REASON)]);
+        peer.finish();
+        assert_eq!(reader.join().unwrap(), [Message::from("bye")]);
+        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
+        assert_shape!(writer.ping(b""), Err(Error::Send(SendError::Closed)));
+        assert!(writer.closed().unwrap().is_clean());
     });
 }
 
 #[test]
 fn split_a_violation_is_told_to_a_peer_that_is_still_sending() {
-    bounded(|| {
-        let config = config(|c| c.close_timeout = Some(PATIENCE));
-        for role in ROLES {
-            let (reader, mut writer, mut peer) = open_split(role, &config);
-            let reader = Task::start(move || read_all(reader));
-            peer.send([frame(TEXT, b"\xc0")]);
-            peer.send_bytes(vec![0; 16 << 20]);
-            peer.expect([close(1007, "")]);
-            peer.expect_eof();
-            drop(peer);
-            assert_shape!(reader.join(), Err(Error::Protocol(ProtocolError::TextNotUtf8)));
-            assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
-        }
+    each_role(|role| {
+        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let reader = Task::start(move || read_all(reader));
+        peer.send([frame(TEXT, b"\xc0")]);
+        peer.send_bytes(vec![0; STUCK]);
+        peer.expect([close(1007, "")]);
+        peer.expect_eof();
+        drop(peer);
+        assert_shape!(reader.join(), Err(Error::Protocol(ProtocolError::TextNotUtf8)));
+        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
     });
 }
 
 #[test]
 fn split_the_close_deadline_is_noticed_though_the_reader_waits() {
-    bounded(|| {
-        for role in ROLES {
-            let config = config(|c| c.close_timeout = Some(SOON));
-            let (reader, mut writer, mut peer) = open_split(role, &config);
-            let reader = Task::start(move || read_all(reader));
-            // Read by the reader: it waits now, or soon.
-            peer.send([ping("")]);
-            peer.expect([pong("")]);
-            writer.close(code(1000), "").unwrap();
-            assert_shape!(reader.join(), Err(Error::Timeout(Timeout::Close)));
-            peer.expect([close(1000, "")]);
-        }
+    each_role(|role| {
+        let config = config(|c| c.close_timeout = Some(SOON));
+        let (reader, mut writer, mut peer) = open_split(role, &config);
+        let reader = Task::start(move || read_all(reader));
+        // Read by the reader: it waits now, or soon.
+        peer.send([ping("")]);
+        peer.expect([pong("")]);
+        writer.close(code(1000), "").unwrap();
+        assert_shape!(reader.join(), Err(Error::Timeout(Timeout::Close)));
+        peer.expect([close(1000, "")]);
     });
 }
 
@@ -1717,15 +1695,14 @@ fn split_a_stuck_writer_gets_an_error_when_the_connection_ends() {
         for role in ROLES {
             for (n, end) in ends.into_iter().enumerate() {
                 let (reader, writer, mut peer) = open_split(role, &config);
-                let writer = Task::start(move || send_on(writer));
+                let writer = get_stuck(writer, &peer);
                 let reader = Task::start(move || read_all(reader));
-                peer.frame(); // it is sending; from here on nobody reads
                 end(&mut peer);
                 if n == 3 {
                     peer.half_close();
                 }
                 let outcome = reader.join();
-                writer.join();
+                assert_shape!(writer.join(), Err(Error::Io(_)));
                 match n {
                     0 => assert_shape!(outcome, Err(Error::Protocol(_))),
                     1 => assert_shape!(outcome, Ok(_)),
@@ -1741,148 +1718,138 @@ fn split_a_stuck_writer_gets_an_error_when_the_connection_ends() {
 
 #[test]
 fn split_a_reset_ends_both_halves() {
-    bounded(|| {
-        for role in ROLES {
-            let (reader, writer, mut peer) = open_split(role, &defaults());
-            let writer = Task::start(move || send_on(writer));
-            let reader = Task::start(move || read_all(reader));
-            peer.frame();
-            drop(peer); // with bytes unread: a reset
-            assert_shape!(reader.join(), Err(Error::Io(_) | Error::Lost { .. }));
-            assert_shape!(writer.join(), Error::Io(_) | Error::Send(SendError::Closed));
-        }
+    each_role(|role| {
+        let (reader, writer, peer) = open_split(role, &defaults());
+        let writer = get_stuck(writer, &peer);
+        let reader = Task::start(move || read_all(reader));
+        drop(peer); // with bytes unread: a reset
+        assert_shape!(reader.join(), Err(Error::Io(_) | Error::Lost { .. }));
+        assert_shape!(writer.join(), Err(Error::Io(_)));
     });
 }
 
 // ---- floods ----------------------------------------------------------------------
 
-/// Sends Pings for as long as they are taken, at most `limit` bytes; says how
-/// many bytes were, and which rest of a frame was not.
-fn flood(peer: &mut Peer, limit: usize) -> (usize, Vec<u8>) {
+/// More than all buffers of the system hold, in both directions.
+const FLOOD: usize = 64 << 20;
+
+/// Sends Pings until they are not taken any more, which they must not be for
+/// ever by who cannot send the answers. Gives what is missing of the last.
+fn flood(peer: &mut Peer) -> Vec<u8> {
     let pings = peer.encode(iter::repeat_n(ping([0; 125]), 500));
-    // What is not taken for so long will not be: the other end does not read.
+    // What is not taken for so long will not be.
     peer.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut sent = 0;
-    while sent < limit {
+    while sent < FLOOD {
         match peer.stream.write(&pings[sent % pings.len()..]) {
             Ok(len) => sent += len,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                break;
+                peer.stream.set_write_timeout(None).unwrap();
+                let frame_len = pings.len() / 500;
+                return pings[sent % frame_len..frame_len].to_vec();
             }
         }
     }
-    peer.stream.set_write_timeout(None).unwrap();
-    (sent, pings[sent % pings.len()..].to_vec())
+    panic!("{sent} bytes of Pings were taken, and none of the answers");
 }
 
-/// More than all buffers of the system hold, in both directions.
-const FLOOD: usize = 64 << 20;
-
-#[test]
-fn rule_59_split_pings_of_a_peer_that_never_reads_are_not_hoarded() {
-    bounded(|| {
-        for role in ROLES {
-            for writer_is_stuck in [true, false] {
-                let (mut reader, mut writer, mut peer) = open_split(role, &defaults());
-                let reader = Task::start(move || reader.read().map(|message| (message, reader)));
-                let sender = Task::start(move || {
-                    for _ in 0..if writer_is_stuck { 20 } else { 0 } {
-                        writer.send(vec![0; 1 << 20]).unwrap();
-                    }
-                    writer
-                });
-                if writer_is_stuck {
-                    assert_eq!(peer.frame().0, 0x80 | BINARY);
-                }
-                let (sent, rest) = flood(&mut peer, FLOOD);
-                assert!(sent < FLOOD, "the reader must stop reading");
-                // Nothing is lost by that, once the peer reads.
-                let mut answers = peer.another();
-                let frames =
-                    Task::start(move || while answers.frame() != (0x80 | TEXT, b"bye".to_vec()) {});
-                peer.send_bytes(rest);
-                peer.send([text("hello")]);
-                let (message, _reader) = reader.join().unwrap();
-                assert_eq!(message, Some(Message::from("hello")));
-                sender.join().send("bye").unwrap();
-                frames.join();
-            }
-        }
-    });
+/// After a flood: the peer reads, and nothing was lost.
+fn goes_on<T: Send + 'static>(
+    mut peer: Peer,
+    rest: Vec<u8>,
+    reader: Task<Result<(Option<Message<'static>>, T), Error>>,
+    says_bye: impl FnOnce(&mut T),
+) {
+    let all = peer.another();
+    let all = Task::start(move || all.frames_to_the_end());
+    peer.send_bytes(rest);
+    peer.send([text("hello")]);
+    let (message, mut ours) = reader.join().unwrap();
+    assert_eq!(message, Some(Message::from("hello")));
+    says_bye(&mut ours);
+    drop(ours);
+    assert_eq!(all.join().last(), Some(&(0x80 | TEXT, b"bye".to_vec())));
 }
 
 #[test]
 fn rule_59_pings_of_a_peer_that_never_reads_are_not_hoarded() {
-    bounded(|| {
-        for role in ROLES {
-            let (mut ws, mut peer) = open(role, &defaults());
-            let reader = Task::start(move || ws.read().map(|message| (message, ws)));
-            let (sent, rest) = flood(&mut peer, FLOOD);
-            assert!(sent < FLOOD, "it must stop reading");
-            let mut answers = peer.another();
-            let frames =
-                Task::start(move || while answers.frame() != (0x80 | TEXT, b"bye".to_vec()) {});
-            peer.send_bytes(rest);
-            peer.send([text("hello")]);
-            let (message, mut ws) = reader.join().unwrap();
-            assert_eq!(message, Some(Message::from("hello")));
-            ws.send("bye").unwrap();
-            frames.join();
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let reader = Task::start(move || ws.read().map(|message| (message, ws)));
+        let rest = flood(&mut peer);
+        goes_on(peer, rest, reader, |ws| ws.send("bye").unwrap());
+    });
+}
+
+#[test]
+fn rule_59_split_pings_of_a_peer_that_never_reads_are_not_hoarded() {
+    each_role(|role| {
+        for messages in [0, 20] {
+            let (mut reader, mut writer, mut peer) = open_split(role, &defaults());
+            let writer = Task::start(move || {
+                // The right to write is the writer's, which is stuck.
+                for _ in 0..messages {
+                    writer.send(vec![0; 1 << 20]).unwrap();
+                }
+                writer
+            });
+            if messages > 0 {
+                assert_eq!(peer.frame().0, 0x80 | BINARY);
+            }
+            let reader = Task::start(move || reader.read().map(|message| (message, reader)));
+            let rest = flood(&mut peer);
+            goes_on(peer, rest, reader, |_| writer.join().send("bye").unwrap());
         }
     });
 }
 
 #[test]
 fn rule_59_split_a_flood_of_pings_does_not_hold_the_writer() {
-    bounded(|| {
-        for role in ROLES {
-            let (reader, mut writer, mut peer) = open_split(role, &defaults());
-            let reader = Task::start(move || read_all(reader));
-            let mut answers = peer.another();
-            // A peer that takes whatever comes, until the end.
-            let sink = Task::start(move || {
-                let mut memory = vec![0; 1 << 16];
-                while matches!(answers.stream.read(&mut memory), Ok(1..)) {}
-            });
-            let stop = Arc::new(AtomicBool::new(false));
-            let stopped = stop.clone();
-            let flood = Task::start(move || {
-                let pings = peer.encode(iter::repeat_n(ping(""), 10_000));
-                while !stopped.load(Ordering::Relaxed) {
-                    peer.send_bytes(&pings);
-                }
-                peer.half_close();
-                peer
-            });
-            let writer = Task::start(move || {
-                for _ in 0..100 {
-                    writer.send("x").unwrap();
-                }
-            });
-            writer.join();
-            stop.store(true, Ordering::Relaxed);
-            flood.join();
-            assert_shape!(reader.join(), Err(Error::Lost { inside_frame: false, .. }));
-            sink.join();
+    each_role(|role| {
+        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let reader = Task::start(move || read_all(reader));
+        // A peer that takes whatever comes, until the end.
+        let mut answers = peer.another();
+        let (begins, began) = mpsc::channel();
+        let sink = Task::start(move || {
+            let mut memory = vec![0; 1 << 16];
+            while matches!(answers.stream.read(&mut memory), Ok(1..)) {
+                let _ = begins.send(());
+            }
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let flood = Task::start(move || {
+            let pings = peer.encode(iter::repeat_n(ping(""), 10_000));
+            while !stopped.load(Ordering::Relaxed) {
+                peer.send_bytes(&pings);
+            }
+            peer.half_close();
+            peer
+        });
+        began.recv().unwrap();
+        for _ in 0..100 {
+            writer.send("x").unwrap();
         }
+        stop.store(true, Ordering::Relaxed);
+        flood.join();
+        assert_shape!(reader.join(), Err(Error::Lost { inside_frame: false, .. }));
+        drop(writer);
+        sink.join();
     });
 }
 
 #[test]
 fn split_a_peer_that_takes_nothing_cannot_keep_us_from_closing() {
-    bounded(|| {
+    each_role(|role| {
         let config = config(|c| c.close_timeout = Some(SOON));
-        for role in ROLES {
-            let (reader, mut writer, mut peer) = open_split(role, &config);
-            let reader = Task::start(move || read_all(reader));
-            // The reader is stuck with its answers.
-            let (sent, _) = flood(&mut peer, FLOOD);
-            assert!(sent < FLOOD);
-            let writer = Task::start(move || writer.close(code(1000), ""));
-            assert_shape!(reader.join(), Err(_));
-            // It may have been written or not.
-            let _ = writer.join();
-        }
+        let (reader, mut writer, mut peer) = open_split(role, &config);
+        let reader = Task::start(move || read_all(reader));
+        flood(&mut peer); // the reader is stuck with its answers
+        let writer = Task::start(move || writer.close(code(1000), ""));
+        assert_shape!(reader.join(), Err(_));
+        // The Close frame found room or not.
+        let _ = writer.join();
     });
 }

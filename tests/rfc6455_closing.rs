@@ -166,7 +166,7 @@ fn s5_5_1_nothing_is_sent_after_a_close() {
             assert_eq!(ws.send_ping(b"x", &mut out), closed);
             assert_eq!(ws.send_pong(b"x", &mut out), closed);
             assert_eq!(ws.close(Some(CloseCode::GOING_AWAY), "", &mut out), closed);
-            let begun = ws.begin_frame(sockeye::MessageKind::Binary, &mut [1]);
+            let begun = ws.begin_frame(sockeye::MessageKind::Binary, &mut [1], true);
             assert_eq!(begun.map(|_| ()), closed);
             assert_eq!(out.len(), len);
         }
@@ -357,7 +357,7 @@ fn s5_5_1_a_close_that_cannot_be_answered_waits_in_the_input() {
         let mut input = Input::new(&mut bytes);
         let mut memory = [0; 16];
         assert_eq!(ws.receive(&mut input, &mut FixedOutput::new(&mut memory)), None);
-        assert!(!input.is_empty() && ws.closed().is_none());
+        assert!(ws.wants_room() && !input.is_empty() && ws.closed().is_none());
         let mut out = Vec::new();
         assert!(matches!(ws.receive(&mut input, &mut out), Some(Event::Close(_))));
         assert_eq!(sent_frames(&out, engine.is_client).len(), 1);
@@ -373,7 +373,55 @@ fn s7_1_7_nothing_is_consumed_while_a_failure_could_not_be_told() {
         let mut input = Input::new(&mut bytes);
         let mut memory = [0; 4];
         assert_eq!(ws.receive(&mut input, &mut FixedOutput::new(&mut memory)), None);
+        assert!(ws.wants_room());
         assert_eq!(input.len(), len);
         assert_eq!(ws.receive(&mut input, &mut Vec::new()), Some(Event::Failed(ReservedOpcode)));
+    }
+}
+
+#[test]
+fn s7_1_7_invalid_text_behind_valid_text_waits_for_room() {
+    for engine in both() {
+        let mut ws = engine.connection();
+        let mut bytes = engine.peer_sends([frame(TEXT, b"abc\xff")]);
+        let mut input = Input::new(&mut bytes);
+        let mut memory = [0; 8];
+        let mut out = FixedOutput::new(&mut memory);
+        let Some(Event::Text(chunk)) = ws.receive(&mut input, &mut out) else { panic!("no text") };
+        // The connection is still open: what was valid can be answered.
+        assert_eq!((chunk.as_str(), chunk.is_last()), ("abc", false));
+        ws.send_text("!", &mut out).unwrap();
+        assert_eq!(ws.receive(&mut input, &mut out), None);
+        assert!(ws.wants_room() && input.is_empty());
+        out.clear();
+        assert_eq!(ws.receive(&mut input, &mut out), Some(Event::Failed(TextNotUtf8)));
+        assert!(!ws.wants_room());
+        assert_eq!(sent_frames(out.filled(), engine.is_client), [(0x88, vec![3, 239])]);
+        assert_eq!(ws.receive(&mut input, &mut out), None);
+    }
+}
+
+#[test]
+fn what_needs_no_answer_needs_no_room() {
+    for engine in both() {
+        // A Pong never, a Ping not if the caller answers it, and nothing at
+        // all once we have said Close.
+        let none = &mut FixedOutput::new(&mut []);
+        let mut ws = engine.connection();
+        ws.close(None, "", &mut Vec::new()).unwrap();
+        let mut bytes = engine.peer_sends([ping("x"), pong("y"), close(1000, "")]);
+        let mut input = Input::new(&mut bytes);
+        let mut events = 0;
+        while ws.receive(&mut input, none).is_some() {
+            events += 1;
+        }
+        assert_eq!((events, ws.wants_room()), (3, false));
+
+        let mut memory = [0; 8];
+        let out = &mut FixedOutput::new(&mut memory);
+        let mut ws = engine.clone().with(|c| c.auto_pong = false).connection();
+        let mut bytes = engine.peer_sends([ping([0; 125]), pong([0; 125])]);
+        let mut input = Input::new(&mut bytes);
+        assert!(ws.receive(&mut input, out).is_some() && ws.receive(&mut input, out).is_some());
     }
 }

@@ -133,6 +133,35 @@ fn s5_4_chunks_say_whether_they_are_first_and_last() {
     );
 }
 
+#[test]
+fn s5_4_chunks_say_how_much_of_the_message_is_to_come_once_that_is_known() {
+    let engine = client();
+    let remaining = |frames: Vec<Frame>, step: usize| {
+        let bytes = engine.peer_sends(frames);
+        let mut ws = engine.connection();
+        let mut seen = Vec::new();
+        for piece in bytes.chunks(step) {
+            let mut piece = piece.to_vec();
+            let mut input = Input::new(&mut piece);
+            while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+                seen.extend(match event {
+                    Event::Binary(chunk) => Some((chunk.as_bytes().len(), chunk.remaining())),
+                    Event::Text(chunk) => Some((chunk.as_str().len(), chunk.remaining())),
+                    _ => None,
+                });
+            }
+        }
+        seen
+    };
+    let fragments = || vec![fragment(BINARY, "ab"), frame(CONTINUATION, "cdef")];
+    assert_eq!(remaining(fragments(), 100), [(2, None), (4, Some(0))]);
+    assert_eq!(remaining(fragments(), 3), [(1, None), (1, None), (3, Some(1)), (1, Some(0))]);
+    // What is not text is not less to come than it was.
+    let invalid = || vec![frame(TEXT, b"ok\xffno")];
+    assert_eq!(remaining(invalid(), 100), [(2, Some(3))]);
+    assert_eq!(remaining(invalid(), 1), [(1, Some(4)), (1, Some(3))]);
+}
+
 // ---- sending -------------------------------------------------------------------
 
 fn sent(
@@ -170,11 +199,40 @@ fn s5_4_a_message_inside_another_is_refused_and_changes_nothing() {
             assert_eq!(ws.send_text("b", out), refused);
             assert_eq!(ws.send_binary(b"b", out), refused);
             assert_eq!(ws.send_binary_fragment(b"b", true, out), refused);
-            let begun = ws.begin_frame(sockeye::MessageKind::Binary, &mut [0; 4]);
+            let begun = ws.begin_frame(sockeye::MessageKind::Binary, &mut [0; 4], true);
             assert_eq!(begun.map(|_| ()), refused);
             ws.send_text_fragment(b"c", true, out).unwrap();
             ws.send_text("d", out).unwrap();
         });
         assert_eq!(frames.iter().map(|f| f.0).collect::<Vec<_>>(), [0x01, 0x80, 0x81]);
     }
+}
+
+#[test]
+fn s5_4_headers_alone_make_fragments_too() {
+    use sockeye::MessageKind::{Binary, Text};
+    for engine in both() {
+        let mut ws = engine.connection();
+        let mut wire = Vec::new();
+        for (piece, fin) in [(&b"\xe2"[..], false), (b"\x82\xac", false), (b"!", true)] {
+            let mut payload = piece.to_vec();
+            let header = ws.begin_frame(Text, &mut payload, fin).unwrap();
+            wire.extend_from_slice(header.as_bytes());
+            wire.extend(payload);
+            // Mixed with the other way.
+            if !fin {
+                assert_eq!(ws.send_binary(b"x", &mut wire), Err(SendError::FragmentInProgress));
+            }
+        }
+        let mut last = *b"b";
+        let header = ws.begin_frame(Binary, &mut last, true).unwrap();
+        wire.extend_from_slice(header.as_bytes());
+        wire.extend(last);
+        let firsts: Vec<u8> = sent_frames(&wire, engine.is_client).iter().map(|f| f.0).collect();
+        assert_eq!(firsts, [0x01, 0x00, 0x80, 0x82]);
+    }
+    let mut ws = server().connection();
+    assert_eq!(ws.begin_text("a", false).unwrap().as_bytes(), b"\x01\x01");
+    assert_eq!(ws.begin_binary(b"b", true).map(|_| ()), Err(SendError::FragmentInProgress));
+    assert_eq!(ws.begin_text("", true).unwrap().as_bytes(), b"\x80\x00");
 }

@@ -208,7 +208,7 @@ fn s5_3_the_caller_cannot_see_a_key_before_the_payload_is_fixed() {
     // there is no way to ask for a key alone.
     let mut ws = client().connection();
     let mut payload = *b"payload";
-    let header = ws.begin_frame(sockeye::MessageKind::Binary, &mut payload).unwrap();
+    let header = ws.begin_frame(sockeye::MessageKind::Binary, &mut payload, true).unwrap();
     let wire = [header.as_bytes(), &payload].concat();
     assert_eq!(sent_frames(&wire, true), [(0x82, b"payload".to_vec())]);
 }
@@ -274,6 +274,8 @@ fn s10_4_the_fragment_limit_is_inclusive() {
     };
     engine.receives(fragments(3)).tells([told_text("ab")]);
     engine.receives(fragments(4)).fails(TooManyFragments);
+    // The largest number is no limit.
+    client().with(|c| c.max_fragments = u32::MAX).receives(fragments(100)).tells([told_text("ab")]);
     // Counted per message.
     engine.receives(fragments(3).chain(fragments(3))).tells([told_text("ab"), told_text("ab")]);
 }

@@ -16,7 +16,7 @@ fn request() -> ClientRequest {
 }
 
 fn client_of(request: ClientRequest, config: &Config) -> Client {
-    Client::new(request, Seed::from_bytes([7; 32]), config).unwrap()
+    Client::new(request, Seed::from_bytes([7; 32]), Arc::new(config.clone())).unwrap()
 }
 
 fn written(request: ClientRequest) -> String {
@@ -119,8 +119,7 @@ fn s4_1_the_request_has_every_mandatory_header_once() {
 #[test]
 fn s4_1_the_key_is_16_fresh_bytes_in_base64() {
     let key = |seed| {
-        let client =
-            Client::new(request(), Seed::from_bytes([seed; 32]), &Config::default()).unwrap();
+        let client = Client::new(request(), Seed::from_bytes([seed; 32]), Arc::default()).unwrap();
         let mut out = Vec::new();
         client.write_request(&mut out).unwrap();
         header(&String::from_utf8(out).unwrap(), "Sec-WebSocket-Key")[0].to_owned()
@@ -129,7 +128,7 @@ fn s4_1_the_key_is_16_fresh_bytes_in_base64() {
     assert!(key(1).ends_with("==") && key(1) != key(2));
     // Our own server agrees that it is one.
     let bytes = written(request());
-    assert!(Server::new(&Config::default()).receive(bytes.as_bytes()).unwrap().is_some());
+    assert!(Server::new(Arc::default()).receive(bytes.as_bytes()).unwrap().is_some());
 }
 
 #[test]
@@ -146,8 +145,7 @@ fn s3_the_resource_name_is_never_empty_and_keeps_its_query() {
 fn s3_a_fragment_or_anything_else_that_is_no_target_is_refused() {
     for target in ["/#", "/a#b", "a", "/a b", "/\r\nX: y", "/\0", "/\u{e9}", "http://h/"] {
         let request = ClientRequest::new(false, "h", 80, target);
-        let error =
-            Client::new(request, Seed::from_bytes([0; 32]), &Config::default()).unwrap_err();
+        let error = Client::new(request, Seed::from_bytes([0; 32]), Arc::default()).unwrap_err();
         assert_eq!(error, BuildError::InvalidTarget, "{target:?}");
     }
 }
@@ -168,10 +166,23 @@ fn s4_1_host_carries_the_port_only_if_it_is_not_the_schemes() {
         let head = written(ClientRequest::new(secure, host, port, "/"));
         assert_eq!(header(&head, "Host"), [sent]);
     }
-    for host in ["", "a b", "a/b", "a\r\nX: y", "user@h", "h?", "\u{e9}"] {
+    for host in [
+        "",
+        "a b",
+        "a/b",
+        "a\r\nX: y",
+        "user@h",
+        "h?",
+        "\u{e9}",
+        "a.com:8080",
+        "[::1",
+        "::1]",
+        "[a.com]",
+        "fe80::1%eth0",
+        "[::1]:80",
+    ] {
         let request = ClientRequest::new(false, host, 80, "/");
-        let error =
-            Client::new(request, Seed::from_bytes([0; 32]), &Config::default()).unwrap_err();
+        let error = Client::new(request, Seed::from_bytes([0; 32]), Arc::default()).unwrap_err();
         assert_eq!(error, BuildError::InvalidHost, "{host:?}");
     }
 }
@@ -182,7 +193,7 @@ fn s4_1_subprotocols_are_unique_tokens_in_order_of_preference() {
     assert_eq!(header(&head, "Sec-WebSocket-Protocol"), ["v2.chat, v1.chat"]);
     let error = |names: &[&str]| {
         let request = names.iter().fold(request(), |r, name| r.subprotocol(name));
-        Client::new(request, Seed::from_bytes([0; 32]), &Config::default()).unwrap_err()
+        Client::new(request, Seed::from_bytes([0; 32]), Arc::default()).unwrap_err()
     };
     assert_eq!(error(&["a", "a"]), BuildError::DuplicateSubprotocol);
     for name in ["", "a b", "a,b", "a/b", "\u{e9}", "a\r\n"] {
@@ -211,8 +222,7 @@ fn s4_1_mandatory_headers_cannot_be_lost_or_overridden() {
         "Expect",
     ] {
         let request = request().header(name, "x");
-        let error =
-            Client::new(request, Seed::from_bytes([0; 32]), &Config::default()).unwrap_err();
+        let error = Client::new(request, Seed::from_bytes([0; 32]), Arc::default()).unwrap_err();
         assert_eq!(error, BuildError::ReservedHeader, "{name}");
     }
     for (name, value, expected) in [
@@ -222,8 +232,7 @@ fn s4_1_mandatory_headers_cannot_be_lost_or_overridden() {
         ("", "a", BuildError::InvalidHeaderName),
     ] {
         let request = request().header(name, value);
-        let error =
-            Client::new(request, Seed::from_bytes([0; 32]), &Config::default()).unwrap_err();
+        let error = Client::new(request, Seed::from_bytes([0; 32]), Arc::default()).unwrap_err();
         assert_eq!(error, expected);
     }
     let head = written(request().header("Origin", "https://a").header("Cookie", "\u{e9}"));
@@ -357,7 +366,7 @@ fn s4_1_bytes_behind_the_101_are_frames() {
     let mut client = client_of(request(), &config);
     let mut bytes = [reply("").as_bytes(), b"\x81\x05early"].concat();
     let (head_len, mut ws) = match client.receive(&bytes).unwrap().unwrap() {
-        Reply::Accepted(response) => (response.head_len(), response.open(config)),
+        Reply::Accepted(response) => (response.head_len(), response.open()),
         other => panic!("{other:?}"),
     };
     let mut input = Input::new(&mut bytes[head_len..]);
@@ -389,6 +398,9 @@ fn s4_1_anything_but_101_is_http_and_its_body_can_be_read() {
         ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "", true),
         ("HTTP/1.1 404 No\r\nContent-Length: 50\r\n\r\ncut", "cut", false),
         ("HTTP/1.1 500 No\r\n\r\nuntil the end", "until the end", true),
+        ("HTTP/1.1 500 No\r\nContent-Length: +1\r\n\r\nabc", "abc", true),
+        ("HTTP/1.1 500 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nabc", "abc", true),
+        ("HTTP/1.1 500 No\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nabc", "a", true),
         ("HTTP/1.1 204 No\r\n\r\nnot a body", "", true),
         ("HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\nhello", "", true),
         (
@@ -437,6 +449,23 @@ fn s4_1_the_body_of_a_refusal_is_bounded() {
     // A chunk that announces more than there is memory for.
     let huge = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx";
     assert_eq!(read(huge), refused(403, "x", false));
+    // Framing is bounded as well: a size line, and how many there are.
+    let ext = "x".repeat(1000);
+    let line = format!(
+        "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5;{ext}\r\nhello\r\n0\r\n\r\n"
+    );
+    assert_eq!(read(&line), refused(403, "", false));
+    let mut config = Config::default();
+    config.max_refusal_len = 1 << 20;
+    let chunks = "1\r\nx\r\n".repeat(2000);
+    let many = format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    assert_eq!(
+        read_as(request(), &config, many.as_bytes()),
+        refused(403, &"x".repeat(1024), false)
+    );
+    // A chunk that does not end where it says.
+    let wrong = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabXX0\r\n\r\n";
+    assert_eq!(read(wrong), refused(403, "ab", false));
     // A size line without an end.
     let endless =
         format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n1;{long}{long}{long}");
@@ -514,12 +543,12 @@ fn s4_our_client_and_our_server_agree() {
     let mut client = client_of(request().subprotocol("a").subprotocol("b"), &config);
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     client.write_request(&mut asked).unwrap();
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     let request = server.receive(&asked).unwrap().unwrap();
-    let accept = Accept::new().subprotocol(Some("b")).headers(&[("X", "y")]);
-    let at_server = request.accept(&accept, config.clone(), &mut answered).unwrap();
+    let accept = Accept::new().subprotocol(Some("b")).header("X", "y");
+    let at_server = request.accept(&accept, &mut answered).unwrap();
     let Reply::Accepted(response) = client.receive(&answered).unwrap().unwrap() else { panic!() };
     assert_eq!(response.headers().first("x"), Some(&b"y"[..]));
-    let at_client = response.open(config);
+    let at_client = response.open();
     assert_eq!((at_client.subprotocol(), at_server.subprotocol()), (Some("b"), Some("b")));
 }

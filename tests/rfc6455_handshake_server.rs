@@ -54,7 +54,7 @@ fn read<T: PartialEq + std::fmt::Debug>(
     look: impl Fn(Request<'_>) -> T,
 ) -> Result<T, RequestError> {
     let run = |cut: &mut dyn FnMut() -> usize| {
-        let mut server = Server::new(config);
+        let mut server = Server::new(Arc::new(config.clone()));
         let mut end = 0;
         loop {
             end = (end + cut()).min(bytes.len());
@@ -93,7 +93,7 @@ fn response(error: RequestError) -> String {
 fn accepted(request: &[u8], accept: &Accept<'_>) -> Result<String, BuildError> {
     let config = Arc::new(Config::default());
     let mut out = Vec::new();
-    Server::new(&config).receive(request).unwrap().unwrap().accept(accept, config, &mut out)?;
+    Server::new(config).receive(request).unwrap().unwrap().accept(accept, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -160,17 +160,17 @@ fn s4_2_2_the_reply_names_only_a_subprotocol_that_was_offered() {
 fn s4_2_2_the_subprotocol_in_use_is_the_connections() {
     let config = Arc::new(Config::default());
     let request = plus(&[("Sec-WebSocket-Protocol", "chat")]);
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     let request = server.receive(&request).unwrap().unwrap();
     let accept = Accept::new().subprotocol(request.subprotocols().next());
-    let ws = request.accept(&accept, config, &mut Vec::new()).unwrap();
+    let ws = request.accept(&accept, &mut Vec::new()).unwrap();
     assert_eq!(ws.subprotocol(), Some("chat"));
 }
 
 #[test]
 fn s4_2_2_extra_headers_go_with_the_reply_and_cannot_break_it() {
-    let headers = [("Set-Cookie", "a=b; c=\u{e9}"), ("X-Empty", "")];
-    let reply = accepted(&good(), &Accept::new().headers(&headers)).unwrap();
+    let accept = Accept::new().header("Set-Cookie", "a=b; c=\u{e9}").header("X-Empty", "");
+    let reply = accepted(&good(), &accept).unwrap();
     assert!(reply.contains("\r\nSet-Cookie: a=b; c=\u{e9}\r\nX-Empty: \r\n"));
     for (name, value, error) in [
         ("X\r\nY", "", BuildError::InvalidHeaderName),
@@ -191,9 +191,8 @@ fn s4_2_2_extra_headers_go_with_the_reply_and_cannot_break_it() {
         ("Content-Length", "5", BuildError::ReservedHeader),
         ("Transfer-Encoding", "chunked", BuildError::ReservedHeader),
     ] {
-        let headers = [(name, value)];
-        assert_eq!(accepted(&good(), &Accept::new().headers(&headers)), Err(error), "{name:?}");
-        let rejection = Rejection::new(403).headers(&headers);
+        assert_eq!(accepted(&good(), &Accept::new().header(name, value)), Err(error), "{name:?}");
+        let rejection = Rejection::new(403).header(name, value);
         assert_eq!(rejection.write(&mut Vec::new()), Err(error), "{name:?}");
     }
 }
@@ -202,14 +201,14 @@ fn s4_2_2_extra_headers_go_with_the_reply_and_cannot_break_it() {
 fn s4_2_2_a_reply_without_room_is_not_begun_and_can_be_repeated() {
     let config = Arc::new(Config::default());
     let bytes = good();
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     let request = server.receive(&bytes).unwrap().unwrap();
     let mut memory = [0; 100];
     let mut out = sockeye::FixedOutput::new(&mut memory);
-    let full = request.accept(&Accept::new(), config.clone(), &mut out).unwrap_err();
+    let full = request.accept(&Accept::new(), &mut out).unwrap_err();
     assert!(matches!(full, BuildError::OutputFull { needed: 129, .. }), "{full:?}");
     assert!(out.filled().is_empty());
-    assert!(request.accept(&Accept::new(), config, &mut Vec::new()).is_ok());
+    assert!(request.accept(&Accept::new(), &mut Vec::new()).is_ok());
 }
 
 // ---- the request line ----------------------------------------------------------------
@@ -524,7 +523,7 @@ fn rfc9112_s2_2_one_empty_line_before_the_request_is_ignored() {
 
 #[test]
 fn s4_2_1_what_is_not_http_is_refused_at_its_first_bytes() {
-    let mut server = Server::new(&Config::default());
+    let mut server = Server::new(Arc::default());
     // The beginning of a TLS handshake.
     assert_eq!(server.receive(b"\x16\x03\x01").unwrap_err(), Head(HeadError::ControlByte));
     refuses(&good().iter().map(|b| b ^ 0x80).collect::<Vec<_>>(), Head(HeadError::FirstLine));
@@ -596,7 +595,7 @@ fn s4_2_a_request_is_scanned_in_time_linear_in_its_bytes() {
     let mut config = Config::default();
     config.max_head_len = 1 << 18;
     let bytes = [b"GET / HTTP/1.1\r\nX: ", &vec![b'x'; 1 << 18][..]].concat();
-    let mut server = Server::new(&config);
+    let mut server = Server::new(Arc::new(config));
     let refused = (1..bytes.len()).find_map(|end| server.receive(&bytes[..end]).err());
     assert_eq!(refused, Some(Head(HeadError::TooLong)));
 }
@@ -606,14 +605,14 @@ fn s4_2_a_request_that_is_too_slow_is_answered_408() {
     use core::time::Duration;
     use sockeye::Instant;
     let at = |s| Instant::from_epoch(Duration::from_secs(s));
-    let mut server = Server::new(&Config::default());
+    let mut server = Server::new(Arc::default());
     assert_eq!(server.handle_timeout(at(100)), Ok(Some(at(110))));
     assert_eq!(server.handle_timeout(at(109)), Ok(Some(at(110))));
     assert_eq!(server.handle_timeout(at(110)), Err(Timeout));
     assert!(response(Timeout).starts_with("HTTP/1.1 408 Request Timeout\r\n"));
     let mut config = Config::default();
     config.handshake_timeout = None;
-    assert_eq!(Server::new(&config).handle_timeout(at(100)), Ok(None));
+    assert_eq!(Server::new(Arc::new(config)).handle_timeout(at(100)), Ok(None));
 }
 
 // ---- refusing --------------------------------------------------------------------------------
@@ -635,16 +634,45 @@ fn s4_2_2_any_status_can_refuse() {
 #[test]
 fn s4_2_2_a_refusal_has_headers_and_a_body() {
     let bytes = good();
-    let mut server = Server::new(&Config::default());
+    let mut server = Server::new(Arc::default());
     let request = server.receive(&bytes).unwrap().unwrap();
     let mut out = Vec::new();
-    let headers = [("Content-Type", "text/html")];
-    request.reject(&Rejection::new(404).headers(&headers).body("<p>\u{e9}"), &mut out).unwrap();
+    request
+        .reject(
+            &Rejection::new(404).header("Content-Type", "text/html").body("<p>\u{e9}"),
+            &mut out,
+        )
+        .unwrap();
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nConnection: close\r\n\
          Content-Length: 5\r\n\r\n<p>\u{e9}"
     );
+}
+
+#[test]
+fn rfc9110_s8_6_statuses_without_a_body_have_none() {
+    for status in [204, 304] {
+        let mut out = Vec::new();
+        Rejection::new(status).body("not sent").write(&mut out).unwrap();
+        let reply = String::from_utf8(out).unwrap();
+        assert!(reply.ends_with("Connection: close\r\n\r\n"), "{reply}");
+        assert!(!reply.contains("Content-Length"), "{reply}");
+    }
+}
+
+#[test]
+fn a_connection_can_have_a_config_of_its_own() {
+    let mut config = Config::default();
+    config.max_message_len = 1;
+    let bytes = good();
+    let mut server = Server::new(Arc::default());
+    let request = server.receive(&bytes).unwrap().unwrap();
+    let plain = request.accept(&Accept::new(), &mut Vec::new()).unwrap();
+    let accept = Accept::new().config(Arc::new(config));
+    let special = request.accept(&accept, &mut Vec::new()).unwrap();
+    assert_eq!(plain.config().max_message_len, 16 << 20);
+    assert_eq!(special.config().max_message_len, 1);
 }
 
 #[test]

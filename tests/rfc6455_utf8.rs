@@ -180,8 +180,8 @@ fn s8_1_begin_frame_refuses_text_that_is_not_utf8() {
     for engine in both() {
         let mut ws = engine.connection();
         let mut bytes = *b"\xff";
-        assert_eq!(ws.begin_frame(Text, &mut bytes).map(|_| ()), Err(SendError::InvalidText));
+        assert_eq!(ws.begin_frame(Text, &mut bytes, true).map(|_| ()), Err(SendError::InvalidText));
         assert_eq!(bytes, *b"\xff", "a refused payload is not masked");
-        assert!(ws.begin_frame(Binary, &mut bytes).is_ok());
+        assert!(ws.begin_frame(Binary, &mut bytes, true).is_ok());
     }
 }

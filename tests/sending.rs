@@ -79,13 +79,13 @@ fn s5_2_begin_frame_gives_the_header_of_a_payload_written_elsewhere() {
             let mut ws = engine.connection();
             let mut payload = Random(1).bytes(len);
             let original = payload.clone();
-            let header = ws.begin_frame(MessageKind::Binary, &mut payload).unwrap();
+            let header = ws.begin_frame(MessageKind::Binary, &mut payload, true).unwrap();
             let wire = [header.as_bytes(), &payload].concat();
             assert_eq!(sent_frames(&wire, engine.is_client), [(0x82, original)]);
         }
         let mut ws = engine.connection();
         let mut text = *b"text";
-        let header = ws.begin_frame(MessageKind::Text, &mut text).unwrap();
+        let header = ws.begin_frame(MessageKind::Text, &mut text, true).unwrap();
         let wire = [header.as_bytes(), &text].concat();
         assert_eq!(sent_frames(&wire, engine.is_client), [(0x81, b"text".to_vec())]);
     }
@@ -94,13 +94,13 @@ fn s5_2_begin_frame_gives_the_header_of_a_payload_written_elsewhere() {
 #[test]
 fn s5_1_a_payload_left_as_it_is_is_a_servers() {
     let mut ws = server().connection();
-    let header = ws.begin_text("text").unwrap();
+    let header = ws.begin_text("text", true).unwrap();
     assert_eq!(header.as_bytes(), b"\x81\x04");
-    assert_eq!(ws.begin_binary(&[0; 300]).unwrap().as_bytes(), b"\x82\x7e\x01\x2c");
+    assert_eq!(ws.begin_binary(&[0; 300], true).unwrap().as_bytes(), b"\x82\x7e\x01\x2c");
 
     let mut ws = client().connection();
-    assert_eq!(ws.begin_text("x").map(|_| ()), Err(SendError::MaskRequired));
-    assert_eq!(ws.begin_binary(b"x").map(|_| ()), Err(SendError::MaskRequired));
+    assert_eq!(ws.begin_text("x", true).map(|_| ()), Err(SendError::MaskRequired));
+    assert_eq!(ws.begin_binary(b"x", true).map(|_| ()), Err(SendError::MaskRequired));
 }
 
 #[test]

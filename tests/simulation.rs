@@ -242,7 +242,7 @@ impl World {
                     let end = &mut self.ends[i];
                     end.act(&mut self.random);
                     if end.ws.wants_time() {
-                        end.ws.handle_timeout(self.now, &mut end.out);
+                        end.ws.note_time(self.now);
                     }
                 }
                 2 => {

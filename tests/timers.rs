@@ -264,10 +264,52 @@ fn s7_1_1_a_client_waits_for_the_server_to_close_the_transport_but_not_for_ever(
         }
         driven.receive([close(1000, "")]);
         assert!(!driven.ws.should_close_transport());
-        assert_eq!(driven.time(3).0, Some(at(8)), "counted from the peer's Close");
-        assert_eq!(driven.time(8).0, None);
+        // One deadline from the first Close frame to the end.
+        let end = if by_us { 5 } else { 8 };
+        assert_eq!(driven.time(3).0, Some(at(end)));
+        assert_eq!(driven.ws.close_deadline(), Some(at(end)));
+        assert_eq!(driven.time(end).0, None);
         assert!(driven.ws.should_close_transport());
         assert!(driven.ws.closed().unwrap().is_clean(), "the handshake was done");
+    }
+}
+
+#[test]
+fn s7_1_7_a_failed_connection_has_a_deadline_for_its_transport() {
+    for engine in both() {
+        let mut driven = Driven::new(engine);
+        driven.receive([frame(0x3, "")]);
+        assert!(driven.ws.should_close_transport());
+        driven.time(3);
+        assert_eq!(driven.ws.close_deadline(), Some(at(8)));
+    }
+}
+
+#[test]
+fn noting_the_time_gives_up_on_nobody() {
+    // The Pong has come, but the caller was busy and reads it late.
+    for engine in both() {
+        let mut driven = keep_alive(engine);
+        driven.time(0);
+        let (_, frames) = driven.time(30);
+        assert_eq!(driven.ws.note_time(at(100)), Some(at(40)), "overdue");
+        assert!(driven.ws.is_open() && driven.out.is_empty());
+        driven.receive([pong(&frames[0].1)]);
+        assert_eq!(driven.ws.note_time(at(101)), Some(at(131)));
+        assert_eq!(driven.time(102), (Some(at(131)), vec![]));
+        assert!(driven.ws.is_open());
+    }
+}
+
+#[test]
+fn a_refused_command_does_not_put_the_idle_deadline_off() {
+    for engine in both() {
+        let mut driven = Driven::new(engine.with(|c| c.idle_timeout = Some(secs(60))));
+        driven.time(0);
+        let mut full = sockeye::FixedOutput::new(&mut []);
+        assert!(driven.ws.send_text("x", &mut full).is_err());
+        assert!(driven.ws.send_text_fragment(b"\xff", true, &mut Vec::new()).is_err());
+        assert_eq!(driven.time(50).0, Some(at(60)));
     }
 }
 

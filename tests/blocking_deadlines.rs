@@ -1,0 +1,157 @@
+//! The blocking adapter and the clock: an application that was busy while time
+//! passed must not blame its peer for it.
+
+#![cfg(feature = "url")]
+
+mod common;
+mod sockets;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::*;
+use sockets::*;
+use sockeye::blocking::Error;
+use sockeye::{Cause, Config, Message};
+
+/// Passes while the application does something else: that is what these tests
+/// are about, and not a wait for something to happen.
+const BUSY: Duration = Duration::from_millis(900);
+
+fn keep_alive() -> Arc<Config> {
+    config(|c| {
+        c.ping_interval = Some(BUSY / 6);
+        // Longer than a loaded machine takes to answer.
+        c.pong_timeout = BUSY * 2 / 3;
+        c.idle_timeout = Some(100 * BUSY);
+    })
+}
+
+#[test]
+fn s5_2_nothing_goes_between_a_header_and_its_payload() {
+    each_role(|role| {
+        // Due are a Ping and the deadline of its Pong.
+        let (mut ws, mut peer) = open(role, &keep_alive());
+        for len in [10, 5_000, 100_000] {
+            thread::sleep(BUSY);
+            let data = bytes_of(len);
+            ws.send(data.as_slice()).unwrap();
+            assert_eq!(peer.frame(), (0x80 | BINARY, data));
+        }
+    });
+}
+
+#[test]
+fn s5_5_2_a_pong_that_came_while_the_application_was_busy_came_in_time() {
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &keep_alive());
+        let ours = Task::start(move || {
+            let first = ws.read().unwrap();
+            thread::sleep(BUSY);
+            // The Pong is behind this message, in the same buffer or the next.
+            (first, ws.read().unwrap(), ws.read().unwrap(), ws)
+        });
+        let (first, payload) = peer.frame();
+        assert_eq!(first, 0x80 | PING);
+        peer.send([text("a"), text("b"), pong(payload), text("c")]);
+        let (a, b, c, ws) = ours.join();
+        let expected = ["a", "b", "c"].map(|m| Some(Message::from(m)));
+        assert_eq!([a, b, c], expected);
+        assert!(ws.connection().is_open());
+    });
+}
+
+#[test]
+fn s5_5_2_split_a_pong_that_came_while_the_application_was_busy_came_in_time() {
+    each_role(|role| {
+        let (ws, mut peer) = open(role, &keep_alive());
+        let (mut reader, writer) = ws.split().unwrap();
+        let ours = Task::start(move || {
+            let first = reader.read().unwrap();
+            thread::sleep(BUSY);
+            (first, reader.read().unwrap(), reader)
+        });
+        let (first, payload) = peer.frame();
+        assert_eq!(first, 0x80 | PING);
+        peer.send([text("a"), pong(payload), text("b")]);
+        let (a, b, reader) = ours.join();
+        assert_eq!([a, b], ["a", "b"].map(|m| Some(Message::from(m))));
+        assert_eq!(reader.closed(), None);
+        drop(writer);
+    });
+}
+
+#[test]
+fn s7_1_1_a_close_that_came_while_the_application_was_busy_came_in_time() {
+    each_role(|role| {
+        let config = config(|c| c.close_timeout = Some(BUSY * 2 / 3));
+        let (mut ws, mut peer) = open(role, &config);
+        ws.start_close(code(1000), "").unwrap();
+        peer.expect([close(1000, "")]);
+        peer.send([text("late"), close(1000, "")]);
+        thread::sleep(BUSY);
+        assert_eq!(ws.read().unwrap(), Some(Message::from("late")));
+        assert_shape!(ws.read(), Ok(None));
+        assert_eq!(ws.closed().unwrap().cause(), Cause::ClosingHandshake);
+    });
+}
+
+#[test]
+fn s7_1_1_closing_takes_no_longer_than_its_one_deadline() {
+    each_role(|role| {
+        let timeout = Duration::from_secs(2);
+        let config = config(|c| c.close_timeout = Some(timeout));
+        let (mut ws, mut peer) = open(role, &config);
+        let start = Instant::now();
+        let ours = Task::start(move || (ws.close(code(1000), "").unwrap(), start.elapsed()));
+        peer.expect([close(1000, "")]);
+        // Answers late, and then keeps the stream open.
+        thread::sleep(timeout / 2);
+        peer.send([close(1000, "")]);
+        let (closed, took) = ours.join();
+        assert!(closed.is_clean());
+        assert!(took < timeout + timeout / 2, "{took:?} of {timeout:?}");
+        drop(peer);
+    });
+}
+
+#[test]
+fn s5_5_2_split_the_round_trip_is_that_of_the_ping() {
+    each_role(|role| {
+        let (ws, mut peer) = open(role, &defaults());
+        let (mut reader, mut writer) = ws.split().unwrap();
+        let ours = Task::start(move || (reader.read().unwrap(), reader));
+        writer.ping(b"?").unwrap();
+        peer.expect([ping("?")]);
+        thread::sleep(BUSY);
+        peer.send([pong("?"), text("x")]);
+        let (message, reader) = ours.join();
+        assert_eq!(message, Some(Message::from("x")));
+        assert!(reader.round_trip_time().unwrap() >= BUSY);
+    });
+}
+
+#[test]
+fn split_a_peer_that_floods_and_takes_nothing_ends_with_the_idle_deadline() {
+    each_role(|role| {
+        let config = config(|c| {
+            c.idle_timeout = Some(BUSY);
+            c.close_timeout = Some(BUSY);
+        });
+        let (ws, peer) = open(role, &config);
+        let (mut reader, mut writer) = ws.split().unwrap();
+        let reader = Task::start(move || while let Ok(Some(_)) = reader.read() {});
+        // Until our end is gone.
+        let pings = peer.encode((0..10_000).map(|_| ping([0; 125])));
+        let flood = Task::start(move || {
+            let mut stream = peer.stream;
+            while std::io::Write::write_all(&mut stream, &pings).is_ok() {}
+        });
+        reader.join();
+        let late = writer.send("late");
+        assert_shape!(late, Err(Error::Send(_)) | Err(Error::Io(_)));
+        drop(writer);
+        flood.join();
+    });
+}
