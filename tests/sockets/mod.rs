@@ -77,14 +77,25 @@ pub enum Role {
 
 pub const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
-/// The default limits and deadlines, but for what `set` changes.
+/// Runs a test of our end in each role.
+#[track_caller]
+pub fn each_role(test: impl Fn(Role) + Copy + Send + 'static) {
+    for role in ROLES {
+        bounded(move || test(role));
+    }
+}
+
+/// The default limits, and deadlines that no good run waits for; but for what
+/// `set` changes.
 pub fn config(set: impl FnOnce(&mut Config)) -> Arc<Config> {
     let mut config = Config::default();
+    config.handshake_timeout = Some(PATIENCE);
+    config.close_timeout = Some(PATIENCE);
     set(&mut config);
     Arc::new(config)
 }
 
-/// The default limits and deadlines.
+/// The default limits, and deadlines that no good run waits for.
 pub fn defaults() -> Arc<Config> {
     config(|_| {})
 }
@@ -109,9 +120,8 @@ pub fn refusing_port() -> (u16, (TcpStream, TcpStream)) {
 
 /// Accepts whoever comes, with the first subprotocol offered.
 pub fn accept<S: Transport>(stream: S, config: &Arc<Config>) -> Result<WebSocket<S>, Error> {
-    let accepted = accept_with(stream, config, |request, out| {
-        let accept = Accept::new().subprotocol(request.subprotocols().next());
-        request.accept(&accept, config.clone(), out).map(Some)
+    let accepted = accept_with(stream, config.clone(), |request| {
+        Accept::new().subprotocol(request.subprotocols().next()).into()
     })?;
     Ok(accepted.expect("nobody was rejected"))
 }
@@ -291,6 +301,14 @@ impl Peer {
             let came = self.frame();
             assert!(came == expected, "came {}, not {}", brief(&came), brief(&expected));
         }
+    }
+
+    /// All frames that come up to the end of the stream.
+    #[track_caller]
+    pub fn frames_to_the_end(mut self) -> Vec<(u8, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        sent_frames(&bytes, self.role == Role::Server)
     }
 
     /// The end of the stream comes next: no byte, and no reset.

@@ -1,0 +1,232 @@
+//! Receiving (RFC 6455, sections 5 to 8): however the bytes are cut, and
+//! however little room the output has, an engine tells the same story.
+//!
+//! Input: what the peer puts on the wire, from its first frame on.
+
+use std::sync::{Arc, LazyLock};
+
+use super::cut::Cut;
+use super::wire::{Frame, frames};
+use sockeye::frame::Opcode;
+use sockeye::{
+    CloseCode, CloseFrame, Closed, Config, Connection, Event, FixedOutput, Input, MessageKind,
+    Output, ProtocolError, Seed,
+};
+
+pub fn receive_server(data: &[u8]) {
+    let story = Engine { is_client: false, is_closing: false }.any_cut(data);
+    assert!(story.out.len() <= data.len() + 4, "a server's replies never amplify");
+    Engine { is_client: false, is_closing: true }.any_cut(data);
+}
+
+pub fn receive_client(data: &[u8]) {
+    let story = Engine { is_client: true, is_closing: false }.any_cut(data);
+    assert!(story.out.len() <= 3 * data.len() + 8, "a client adds a key to each frame, no more");
+    Engine { is_client: true, is_closing: true }.any_cut(data);
+}
+
+/// Limits that short inputs can pass, by many frames or by announcing much;
+/// but every form of the length is within them.
+static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
+    let mut config = Config::default();
+    config.max_frame_len = 1 << 20;
+    config.max_message_len = (1 << 20) + 64;
+    config.max_fragments = 8;
+    Arc::new(config)
+});
+
+/// Who receives.
+#[derive(Clone, Copy)]
+struct Engine {
+    is_client: bool,
+    /// It has sent a Close frame before: it hears, but answers nothing.
+    is_closing: bool,
+}
+
+/// Room for the output.
+#[derive(Clone, Copy, Debug)]
+enum Room {
+    Endless,
+    /// What is promised to be enough, flushed whenever it is full.
+    Least,
+}
+
+/// Everything that one run shows.
+#[derive(Debug, PartialEq)]
+struct Story {
+    told: Vec<Told>,
+    out: Vec<u8>,
+    is_open: bool,
+    should_close_transport: bool,
+    /// Of a connection that is over it means nothing.
+    frame_remaining: Option<u64>,
+    closed: Option<Closed>,
+    /// How it ended, should the stream end here.
+    at_eof: Closed,
+}
+
+/// An event; those of one message are put together unless another came in
+/// between.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Data { kind: MessageKind, bytes: Vec<u8>, is_last: bool },
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(CloseFrame),
+    Failed(ProtocolError),
+}
+
+impl Engine {
+    /// Runs in every way, and gives the story that all of them told.
+    fn any_cut(self, data: &[u8]) -> Story {
+        const WAYS: [(Cut, Room); 4] = [
+            (Cut::ByteByByte, Room::Endless),
+            (Cut::ByData, Room::Least),
+            (Cut::ByData, Room::Endless),
+            (Cut::Whole, Room::Least),
+        ];
+        let story = self.run(data, Cut::Whole, Room::Endless);
+        // One that is closing answers nothing: the room matters less.
+        let ways = if self.is_closing { &WAYS[..2] } else { &WAYS };
+        for &(cut, room) in ways {
+            assert_eq!(self.run(data, cut, room), story, "{cut:?}, {room:?}");
+        }
+        assert_eq!(frames(&story.out, self.is_client), self.expected_replies(&story.told));
+        let should_close = match story.told.last() {
+            // Section 7.1.1: the server first; the client waits for it.
+            Some(Told::Close(_)) => !self.is_client,
+            Some(Told::Failed(_)) => true,
+            _ => false,
+        };
+        assert_eq!(story.should_close_transport, should_close);
+        story
+    }
+
+    fn run(self, data: &[u8], cut: Cut, room: Room) -> Story {
+        let mut ws = if self.is_client {
+            Connection::client(Seed::from_bytes([7; 32]), CONFIG.clone())
+        } else {
+            Connection::server(CONFIG.clone())
+        };
+        let mut out = Vec::new();
+        if self.is_closing {
+            ws.close(Some(CloseCode::NORMAL_CLOSURE), "", &mut out).expect("it is open");
+        }
+        let mut listener = Listener::default();
+        let mut spent = data.to_vec();
+        let mut start = 0;
+        for end in cut.ends(data) {
+            let mut input = Input::new(&mut spent[start..end]);
+            start = end;
+            match room {
+                Room::Endless => listener.drain(&mut ws, &mut input, &mut out),
+                Room::Least => listener.drain_by_least_room(&mut ws, &mut input, &mut out),
+            }
+            assert!(input.is_empty(), "input left though the output has room");
+        }
+        let closed = ws.closed();
+        let frame_remaining = closed.is_none().then(|| ws.frame_remaining());
+        let is_open = ws.is_open();
+        let should_close_transport = ws.should_close_transport();
+        let at_eof = ws.receive_eof();
+        assert!(closed.is_none_or(|closed| closed == at_eof), "an outcome is final");
+        assert_eq!(ws.receive_eof(), at_eof);
+        let told = listener.told;
+        Story { told, out, is_open, should_close_transport, frame_remaining, closed, at_eof }
+    }
+
+    /// What the RFC demands as an answer to these events, and nothing else.
+    fn expected_replies(self, told: &[Told]) -> Vec<Frame> {
+        let body = |code: CloseCode| code.get().to_be_bytes();
+        if self.is_closing {
+            return vec![Frame::new(Opcode::CLOSE, body(CloseCode::NORMAL_CLOSURE))];
+        }
+        let reply = |told: &Told| match told {
+            Told::Ping(payload) => Some(Frame::new(Opcode::PONG, payload.as_slice())),
+            Told::Close(frame) => {
+                let mut payload = frame.code().map(body).map_or(Vec::new(), Vec::from);
+                payload.extend_from_slice(frame.reason().as_bytes());
+                Some(Frame::new(Opcode::CLOSE, payload))
+            }
+            Told::Failed(error) => Some(Frame::new(Opcode::CLOSE, body(error.close_code()))),
+            Told::Data { .. } | Told::Pong(_) => None,
+        };
+        told.iter().filter_map(reply).collect()
+    }
+}
+
+#[derive(Default)]
+struct Listener {
+    told: Vec<Told>,
+    /// The message of which a chunk came, but not the last.
+    in_progress: Option<MessageKind>,
+    /// What it said of the rest of the message.
+    remaining: Option<u64>,
+}
+
+impl Listener {
+    /// Takes all events that there are.
+    fn drain(
+        &mut self,
+        ws: &mut Connection,
+        input: &mut Input<'_>,
+        out: &mut (impl Output + ?Sized),
+    ) {
+        while let Some(event) = ws.receive(input, out) {
+            let over = matches!(self.told.last(), Some(Told::Close(_) | Told::Failed(_)));
+            assert!(!over, "section 7.1.7: nothing is delivered after the end, but {event:?}");
+            self.hear(event);
+        }
+    }
+
+    fn drain_by_least_room(
+        &mut self,
+        ws: &mut Connection,
+        input: &mut Input<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut memory = [0; FixedOutput::MIN_LEN];
+        loop {
+            let mut fixed = FixedOutput::new(&mut memory);
+            self.drain(ws, input, &mut fixed);
+            out.extend_from_slice(fixed.filled());
+            if !ws.wants_room() {
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event<'_>) {
+        let (kind, bytes, is_first, remaining) = match &event {
+            Event::Text(chunk) => {
+                let bytes = chunk.as_str().as_bytes();
+                (MessageKind::Text, bytes, chunk.is_first(), chunk.remaining())
+            }
+            Event::Binary(chunk) => {
+                let bytes = chunk.as_bytes();
+                if let Some(before) = self.remaining {
+                    assert_eq!(chunk.remaining(), Some(before - bytes.len() as u64));
+                }
+                (MessageKind::Binary, bytes, chunk.is_first(), chunk.remaining())
+            }
+            Event::Ping(payload) => return self.told.push(Told::Ping(payload.to_vec())),
+            Event::Pong(payload) => return self.told.push(Told::Pong(payload.to_vec())),
+            Event::Close(frame) => return self.told.push(Told::Close(**frame)),
+            Event::Failed(error) => return self.told.push(Told::Failed(*error)),
+            other => panic!("unknown event {other:?}"),
+        };
+        let is_last = remaining == Some(0);
+        assert!(is_last || !bytes.is_empty(), "a chunk that is no news");
+        assert_eq!(is_first, self.in_progress.is_none(), "one message at a time");
+        assert!(is_first || self.in_progress == Some(kind), "a message is of one kind");
+        self.in_progress = (!is_last).then_some(kind);
+        self.remaining = remaining.filter(|_| !is_last);
+        match self.told.last_mut() {
+            Some(Told::Data { bytes: before, is_last: ended, .. }) if !is_first => {
+                before.extend_from_slice(bytes);
+                *ended = is_last;
+            }
+            _ => self.told.push(Told::Data { kind, bytes: bytes.to_vec(), is_last }),
+        }
+    }
+}
