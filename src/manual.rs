@@ -44,9 +44,17 @@
 //!
 //! Because it would have to be that of some operating system, and because
 //! tests of deadlines should not wait. What happens arms a deadline; the next
-//! [`handle_timeout`](crate::Connection::handle_timeout) makes it absolute.
+//! [`note_time`](crate::Connection::note_time) makes it absolute.
 //! [`wants_time`](crate::Connection::wants_time) says when that is worth a
 //! look at the clock.
+//!
+//! # Why are noting the time and judging it two calls?
+//!
+//! Because a caller can be busy. When it comes back, a deadline may have passed
+//! while the Pong lies in the socket's buffer. So the time is
+//! [noted](crate::Connection::note_time) whenever something has happened, and
+//! deadlines are [judged](crate::Connection::handle_timeout) only when a look
+//! at the transport has found nothing.
 //!
 //! # Why is the role not a type?
 //!
