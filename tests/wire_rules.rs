@@ -61,7 +61,11 @@ const RULES: &[(u32, &str, &[&str])] = &[
         "HTTP/1.1; interim replies are skipped",
         &["s4_1_a_reply_is_http_1_1", "rfc9110_s15_2_interim_replies_are_skipped"],
     ),
-    (12, "bytes behind the 101 are frames", &["s4_1_bytes_behind_the_101_are_frames"]),
+    (
+        12,
+        "bytes behind the 101 are frames",
+        &["s4_1_bytes_behind_the_101_are_frames", "rule_12_bytes_behind_the_101_are_frames"],
+    ),
     // 13, one connection in CONNECTING per host, comes with the client that
     // holds several; `handshake::Client` documents it.
     (14, "a 101 has no body", &["rfc9110_s15_2_2_body_headers_of_a_101_mean_nothing"]),
@@ -138,7 +142,14 @@ const RULES: &[(u32, &str, &[&str])] = &[
         ],
     ),
     (29, "a body is refused", &["rfc9112_s6_a_body_is_refused"]),
-    (30, "early bytes are kept", &["s4_1_bytes_behind_the_head_stay_the_callers"]),
+    (
+        30,
+        "early bytes are kept",
+        &[
+            "s4_1_bytes_behind_the_head_stay_the_callers",
+            "rule_30_early_frames_behind_the_request_are_kept",
+        ],
+    ),
     (31, "linear in the bytes", &["s4_2_a_request_is_scanned_in_time_linear_in_its_bytes"]),
     // Framing.
     (32, "RSV bits", &["s5_2_rsv_bits_without_an_extension_fail"]),
@@ -257,12 +268,18 @@ const RULES: &[(u32, &str, &[&str])] = &[
     (
         58,
         "Pongs at frame borders",
-        &["s5_4_a_pong_goes_between_fragments_and_never_inside_a_frame"],
+        &[
+            "s5_4_a_pong_goes_between_fragments_and_never_inside_a_frame",
+            "rule_58_split_answers_pings_at_the_next_border_while_the_writer_is_stuck",
+        ],
     ),
     (
         59,
         "a flood of Pings is bounded",
-        &["s5_5_2_a_flood_of_pings_makes_the_engine_owe_no_more_than_it_was_given"],
+        &[
+            "s5_5_2_a_flood_of_pings_makes_the_engine_owe_no_more_than_it_was_given",
+            "rule_59_pings_of_a_peer_that_never_reads_are_not_hoarded",
+        ],
     ),
     // Closing.
     (
@@ -303,6 +320,8 @@ const RULES: &[(u32, &str, &[&str])] = &[
         &[
             "s7_1_1_the_server_closes_the_transport_first_and_the_client_waits",
             "s7_1_1_a_client_waits_for_the_server_to_close_the_transport_but_not_for_ever",
+            "rule_67_no_reset_eats_the_close_of_a_failing_connection",
+            "s7_1_1_server_closes_the_transport_first",
         ],
     ),
     (

@@ -210,7 +210,8 @@ impl Connection {
 
     /// True when the transport should be closed, once the output is flushed:
     /// the closing handshake is done (a server goes first, a client waits
-    /// until [`Config::close_timeout`]), or the connection has failed.
+    /// until [`Config::close_timeout`](crate::Config::close_timeout)), or the
+    /// connection has failed.
     pub fn should_close_transport(&self) -> bool {
         self.closing.may_close_transport()
     }

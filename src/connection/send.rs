@@ -111,7 +111,8 @@ impl Connection {
     }
 
     /// Sends a Pong (section 5.5.3): the answer to a Ping when
-    /// [`Config::auto_pong`] is off, or one that nobody asked for.
+    /// [`Config::auto_pong`](crate::Config::auto_pong) is off, or one that nobody
+    /// asked for.
     ///
     /// # Errors
     ///

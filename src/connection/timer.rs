@@ -1,5 +1,6 @@
-//! Deadlines of an open connection. What happens arms them without a clock;
-//! `handle_timeout` is the one place that learns the time.
+//! Deadlines of an open connection. What happens is noted without a clock;
+//! `note_time` is the one place that learns the time, `handle_timeout` the one
+//! that acts on it.
 
 use alloc::boxed::Box;
 use core::time::Duration;
