@@ -1,11 +1,14 @@
-//! The blocking adapter and the clock: an application that was busy while time
-//! passed must not blame its peer for it.
+//! The blocking adapter and the clock: deadlines of the caller and of the
+//! engine; and an application that was busy while time passed must not blame
+//! its peer for it.
 
 #![cfg(feature = "url")]
 
 mod common;
 mod sockets;
 
+use std::io::{Read, Write};
+use std::iter;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use sockets::*;
 use sockeye::blocking::Error;
-use sockeye::{Cause, Config, Message};
+use sockeye::{Cause, Config, Message, SendError, Side, Timeout};
 
 /// Passes while the application does something else: that is what these tests
 /// are about, and not a wait for something to happen.
@@ -153,5 +156,195 @@ fn split_a_peer_that_floods_and_takes_nothing_ends_with_the_idle_deadline() {
         assert_shape!(late, Err(Error::Send(_)) | Err(Error::Io(_)));
         drop(writer);
         flood.join();
+    });
+}
+
+// ---- deadlines of the caller -----------------------------------------------------
+
+#[test]
+fn a_read_that_its_deadline_ends_loses_nothing() {
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let bytes =
+            peer.encode([ping("p"), fragment(TEXT, "\u{e9}"), frame(CONTINUATION, "t\u{e9}")]);
+        for cut in 0..bytes.len() {
+            peer.send_bytes(&bytes[..cut]);
+            ws.set_deadline(Some(Instant::now() + Duration::from_millis(5)));
+            assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+            assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+            peer.send_bytes(&bytes[cut..]);
+            ws.set_deadline(None);
+            assert_eq!(ws.read().unwrap(), Some(Message::from("\u{e9}t\u{e9}")));
+            ws.flush().unwrap();
+            peer.expect([pong("p")]);
+        }
+    });
+}
+
+#[test]
+fn a_send_that_its_deadline_ends_goes_on_with_flush() {
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        let message = Message::from(bytes_of(STUCK));
+        ws.set_deadline(soon());
+        assert_shape!(ws.send(&message), Err(Error::DeadlineExceeded));
+        ws.queue("behind it").unwrap();
+        assert_shape!(ws.flush(), Err(Error::DeadlineExceeded));
+        ws.set_deadline(None);
+        let ours = Task::start(move || ws.flush());
+        let (first, payload) = peer.frame();
+        assert!(first == 0x80 | BINARY && payload == message.as_bytes());
+        peer.expect([text("behind it")]);
+        ours.join().unwrap();
+    });
+}
+
+#[test]
+fn a_deadline_ends_waiting_for_the_peers_close_too() {
+    each_role(|role| {
+        let (mut ws, mut peer) = open(role, &defaults());
+        ws.set_deadline(soon());
+        assert_shape!(ws.close(code(1000), ""), Err(Error::DeadlineExceeded));
+        ws.set_deadline(None);
+        peer.expect([close(1000, "")]);
+        peer.send([close(1000, "")]);
+        let ours = Task::start(move || ws.close(code(1000), ""));
+        peer.finish();
+        assert!(ours.join().unwrap().is_clean());
+    });
+}
+
+// ---- deadlines of the engine -----------------------------------------------------
+
+#[test]
+fn a_peer_that_answers_no_ping_is_given_up() {
+    bounded(|| {
+        let config = config(|c| {
+            c.ping_interval = Some(SOON);
+            c.pong_timeout = SOON;
+        });
+        for role in ROLES {
+            let (mut ws, mut peer) = open(role, &config);
+            let ours = Task::start(move || (ws.read(), ws.closed().unwrap()));
+            assert_eq!(peer.frame().0, 0x80 | PING);
+            peer.expect([close(1011, "no answer to a Ping")]);
+            peer.expect_eof();
+            drop(peer);
+            let (outcome, closed) = ours.join();
+            assert_shape!(outcome, Err(Error::Timeout(Timeout::Pong)));
+            assert_eq!(closed.cause(), Cause::Timeout(Timeout::Pong));
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_answers_pings_is_kept() {
+    bounded(|| {
+        let config = config(|c| c.ping_interval = Some(Duration::from_millis(5)));
+        for role in ROLES {
+            let (mut ws, mut peer) = open(role, &config);
+            let ours = Task::start(move || (ws.read().unwrap(), ws));
+            for _ in 0..5 {
+                let (first, payload) = peer.frame();
+                assert_eq!(first, 0x80 | PING);
+                peer.send([pong(payload)]);
+            }
+            peer.send([text("here")]);
+            let (message, ws) = ours.join();
+            assert_eq!(message, Some(Message::from("here")));
+            assert!(ws.connection().round_trip_time().is_some());
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_given_up_while_we_send() {
+    bounded(|| {
+        let config = config(|c| {
+            c.ping_interval = Some(SOON);
+            c.pong_timeout = SOON;
+            c.close_timeout = Some(SOON);
+        });
+        for role in ROLES {
+            let (mut ws, peer) = open(role, &config);
+            let outcome = ws.send(vec![0; STUCK]);
+            assert_shape!(outcome, Err(Error::Timeout(Timeout::Pong)));
+            assert_shape!(ws.send("more"), Err(Error::Send(SendError::Closed)));
+            drop(peer);
+        }
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_with_1001() {
+    bounded(|| {
+        let config = config(|c| {
+            c.idle_timeout = Some(SOON);
+            c.close_timeout = Some(SOON);
+        });
+        for role in ROLES {
+            for answers in [true, false] {
+                let (mut ws, mut peer) = open(role, &config);
+                // Not data: it does not count.
+                peer.send([ping("")]);
+                let ours = Task::start(move || (ws.read(), ws.closed().unwrap()));
+                peer.expect([pong(""), close(1001, "idle for too long")]);
+                if answers {
+                    peer.send([close(1001, "")]);
+                }
+                let (outcome, closed) = ours.join();
+                assert_eq!(closed.cause(), Cause::Timeout(Timeout::Idle));
+                assert_eq!((closed.is_clean(), closed.by()), (answers, Side::Local));
+                if answers {
+                    assert_shape!(outcome, Ok(None));
+                } else {
+                    assert_shape!(outcome, Err(Error::Timeout(Timeout::Idle)));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_answer_our_close_is_given_up() {
+    bounded(|| {
+        let config = config(|c| c.close_timeout = Some(SOON));
+        for role in ROLES {
+            let (mut ws, mut peer) = open(role, &config);
+            assert_shape!(ws.close(code(1000), ""), Err(Error::Timeout(Timeout::Close)));
+            assert_eq!(ws.closed().unwrap().cause(), Cause::Timeout(Timeout::Close));
+            peer.expect([close(1000, "")]);
+
+            // Nor does one that goes on talking get more time.
+            let (mut ws, mut peer) = open(role, &config);
+            let chatter = peer.encode(iter::repeat_n(text("chatter"), 100));
+            let talker = Task::start(move || while peer.stream.write_all(&chatter).is_ok() {});
+            assert_shape!(ws.close(code(1000), ""), Err(Error::Timeout(Timeout::Close)));
+            drop(ws);
+            talker.join();
+        }
+    });
+}
+
+#[test]
+fn deadlines_may_be_off_or_as_long_as_a_duration_can_be() {
+    bounded(|| {
+        for long in [None, Some(Duration::MAX)] {
+            let config = config(|c| {
+                c.handshake_timeout = long;
+                c.ping_interval = long;
+                c.pong_timeout = Duration::MAX;
+                c.idle_timeout = long;
+                c.close_timeout = long;
+            });
+            let (mut client, mut server) = pair(&config);
+            let server = Task::start(move || echo(&mut server));
+            client.send("hello").unwrap();
+            assert_eq!(client.read().unwrap(), Some(Message::from("hello")));
+            let (mut reader, mut writer) = client.split().unwrap();
+            writer.close(code(1000), "").unwrap();
+            assert_shape!(reader.read(), Ok(None));
+            server.join().unwrap();
+        }
     });
 }

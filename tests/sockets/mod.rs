@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockeye::blocking::{Connector, Error, Transport, WebSocket, accept_with};
 use sockeye::handshake::{Accept, accept_key};
@@ -422,4 +422,25 @@ impl Write for Tape {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Short enough to be waited for, where a test is about a time that passes.
+pub const SOON: Duration = Duration::from_millis(50);
+
+pub fn soon() -> Option<Instant> {
+    Some(Instant::now() + SOON)
+}
+
+/// More than the network holds while nobody reads.
+pub const STUCK: usize = 24 << 20;
+
+pub const REASON: &str = "au revoir, \u{9c7c} \u{1f41f}";
+
+/// Sends back all that comes, up to the closing of the connection.
+pub fn echo<S: Transport>(ws: &mut WebSocket<S>) -> Result<(), Error> {
+    while let Some(message) = ws.read()? {
+        ws.send(&message)?;
+        ws.recycle(message);
+    }
+    Ok(())
 }
