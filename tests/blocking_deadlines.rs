@@ -7,7 +7,7 @@
 mod common;
 mod sockets;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::iter;
 use std::sync::Arc;
 use std::thread;

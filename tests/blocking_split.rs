@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::*;
 use sockets::*;
-use sockeye::blocking::{Error, Reader, Transport, Writer};
+use sockeye::blocking::{Error, Reader, Writer};
 use sockeye::{Config, Message, ProtocolError, SendError, Side, Timeout};
 
 // ---- two threads -----------------------------------------------------------------
