@@ -9,6 +9,7 @@ mod sockets;
 
 use std::io::Write;
 use std::iter;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use sockets::*;
 use sockeye::blocking::Error;
+use sockeye::handshake::{RequestError, ResponseError};
 use sockeye::{Cause, Config, Message, SendError, Side, Timeout};
 
 /// Passes while the application does something else: that is what these tests
@@ -346,5 +348,110 @@ fn deadlines_may_be_off_or_as_long_as_a_duration_can_be() {
             assert_shape!(reader.read(), Ok(None));
             server.join().unwrap();
         }
+    });
+}
+
+// ---- peers that never stop talking -------------------------------------------------
+
+/// Writes this over and over, until nobody listens any more.
+fn chatter(mut stream: TcpStream, bytes: Vec<u8>) -> Task<()> {
+    Task::start(move || {
+        while stream.write_all(&bytes).is_ok() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    })
+}
+
+#[test]
+fn rule_28_a_request_that_drips_is_answered_408_at_its_deadline() {
+    bounded(|| {
+        let (client, server) = tcp_pair();
+        let mut peer = Peer::new(Role::Client, client);
+        peer.send_bytes("GET / HTTP/1.1\r\nX: ");
+        let talker = chatter(peer.stream.try_clone().unwrap(), b"x".to_vec());
+        let config = config(|c| c.handshake_timeout = Some(BUSY / 3));
+        assert_shape!(accept(server, &config), Err(Error::Request(RequestError::Timeout)));
+        assert!(peer.head().starts_with("HTTP/1.1 408 "));
+        drop(peer);
+        talker.join();
+    });
+}
+
+#[test]
+fn rule_11_a_reply_that_drips_is_given_up_at_its_deadline() {
+    bounded(|| {
+        let (client, server) = tcp_pair();
+        let talker = chatter(server, b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
+        let config = config(|c| {
+            c.handshake_timeout = Some(BUSY / 3);
+            c.max_head_len = usize::MAX;
+        });
+        assert_shape!(connect(client, &config), Err(Error::Response(ResponseError::Timeout)));
+        talker.join();
+    });
+}
+
+#[test]
+fn s7_1_1_a_failed_connection_lingers_no_longer_than_its_deadline() {
+    each_role(|role| {
+        let config = config(|c| c.close_timeout = Some(BUSY / 3));
+        let (mut ws, peer) = open(role, &config);
+        let talker = chatter(peer.stream.try_clone().unwrap(), vec![0xff; 4096]);
+        assert_shape!(ws.read(), Err(Error::Protocol(_)));
+        drop((ws, peer));
+        talker.join();
+    });
+}
+
+#[test]
+fn chatter_puts_off_no_deadline() {
+    each_role(|role| {
+        // Of the caller.
+        let (mut ws, peer) = open(role, &defaults());
+        let pings = peer.encode([ping("are you there?")]);
+        let talker = chatter(peer.stream.try_clone().unwrap(), pings.clone());
+        ws.set_deadline(Some(Instant::now() + BUSY / 3));
+        assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+        drop((ws, peer));
+        talker.join();
+
+        // Of the engine: control frames are no data. Alone, and split.
+        let config = config(|c| {
+            c.idle_timeout = Some(BUSY / 3);
+            c.close_timeout = Some(BUSY / 3);
+        });
+        let (mut ws, peer) = open(role, &config);
+        let talker = chatter(peer.stream.try_clone().unwrap(), pings.clone());
+        assert_shape!(ws.read(), Err(Error::Timeout(Timeout::Idle)));
+        drop((ws, peer));
+        talker.join();
+
+        let (ws, peer) = open(role, &config);
+        let talker = chatter(peer.stream.try_clone().unwrap(), pings);
+        let (mut reader, writer) = ws.split().unwrap();
+        // Takes what it is sent.
+        let mut answers = peer.stream.try_clone().unwrap();
+        let sink = Task::start(move || std::io::copy(&mut answers, &mut std::io::sink()).ok());
+        assert_shape!(reader.read(), Err(Error::Timeout(Timeout::Idle)));
+        drop((reader, writer, peer));
+        talker.join();
+        sink.join();
+    });
+}
+
+#[test]
+fn s5_5_2_a_silent_peer_is_not_waited_for_twice() {
+    each_role(|role| {
+        let config = config(|c| {
+            c.ping_interval = Some(BUSY / 6);
+            c.pong_timeout = BUSY / 6;
+            c.close_timeout = Some(BUSY / 6);
+        });
+        let (mut ws, peer) = open(role, &config);
+        let start = Instant::now();
+        assert_shape!(ws.read(), Err(Error::Timeout(Timeout::Pong)));
+        // Half a second in all; five more would be those of no deadline at all.
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        drop(peer);
     });
 }

@@ -8,13 +8,13 @@ mod sockets;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::*;
 use sockets::*;
 use sockeye::blocking::{Error, Transport, WebSocket};
 use sockeye::handshake::ResponseError;
-use sockeye::{Message, Side, frame, mask};
+use sockeye::{Config, Connection, Message, ProtocolError, Side, Timeout, frame, mask};
 
 // ---- the stream ------------------------------------------------------------------
 
@@ -429,5 +429,96 @@ fn interruptions_and_time_outs_change_nothing() {
                 });
             }
         }
+    });
+}
+
+// ---- a peer that never stops -----------------------------------------------------
+
+/// Sends the same frame again and again, as fast as it is read, so that a read
+/// never has to wait.
+struct Chatter {
+    frame: Vec<u8>,
+    at: usize,
+    /// An end that is too late for every test, so that none of them spins on.
+    until: Instant,
+}
+
+impl Read for Chatter {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() > self.until {
+            return Ok(0);
+        }
+        for byte in &mut *buf {
+            *byte = self.frame[self.at];
+            self.at = (self.at + 1) % self.frame.len();
+        }
+        Ok(buf.len())
+    }
+}
+
+impl Write for Chatter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Chatter {
+    fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const SOON: Duration = Duration::from_millis(50);
+
+/// A server's end whose client sends this frame for ever.
+fn server_of(chatter: Frame, set: impl FnOnce(&mut Config)) -> WebSocket<Chatter> {
+    let until = Instant::now() + PATIENCE / 3;
+    let stream = Chatter { frame: chatter.masked(), at: 0, until };
+    let config = config(|c| {
+        c.close_timeout = Some(SOON);
+        set(c);
+    });
+    WebSocket::from_parts(stream, Connection::server(config), b"")
+}
+
+#[test]
+fn s7_1_1_a_peer_that_never_stops_talking_is_hung_up_on() {
+    bounded(|| {
+        let mut ws = server_of(text("blah"), |_| {});
+        assert_shape!(ws.close(code(1000), ""), Err(Error::Timeout(Timeout::Close)));
+        // It closes in good order, and talks on.
+        let mut ws = server_of(close(1000, ""), |_| {});
+        assert_shape!(ws.close(code(1000), ""), Ok(_));
+        let mut ws = server_of(text("blah").rsv(1), |_| {});
+        assert_shape!(ws.read(), Err(Error::Protocol(ProtocolError::ReservedBits)));
+    });
+}
+
+#[test]
+fn a_deadline_ends_reading_from_a_peer_that_never_stops_talking() {
+    bounded(|| {
+        let mut ws = server_of(ping("never a message"), |_| {});
+        ws.set_deadline(Some(Instant::now() + SOON));
+        assert_shape!(ws.read(), Err(Error::DeadlineExceeded));
+    });
+}
+
+#[test]
+fn pings_without_end_do_not_keep_an_idle_connection() {
+    bounded(|| {
+        let mut ws = server_of(ping("not data"), |c| c.idle_timeout = Some(SOON));
+        assert_shape!(ws.read(), Err(Error::Timeout(Timeout::Idle)));
     });
 }

@@ -449,6 +449,15 @@ fn s4_1_the_body_of_a_refusal_is_bounded() {
     // A chunk that announces more than there is memory for.
     let huge = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx";
     assert_eq!(read(huge), refused(403, "x", false));
+    // The limit is inclusive.
+    let exactly = "y".repeat(10);
+    for bytes in [
+        format!("HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\n{exactly}"),
+        format!("HTTP/1.1 403 No\r\n\r\n{exactly}"),
+        format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{exactly}\r\n0\r\n\r\n"),
+    ] {
+        assert_eq!(read(&bytes), refused(403, &exactly, true));
+    }
     // Framing is bounded as well: a size line, and how many there are.
     let ext = "x".repeat(1000);
     let line = format!(

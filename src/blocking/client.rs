@@ -164,15 +164,20 @@ fn shake_hands<S: Transport>(mut client: Client, stream: S) -> Result<WebSocket<
     if wire.flush(Patience::Until(until))? != Waited::Done {
         return Err(ResponseError::Timeout.into());
     }
+    let mut is_late = false;
     loop {
         let reply = match client.receive(wire.inbox.unread())? {
             Some(reply) => reply,
             None => match wire.read(until) {
-                Ok(Waited::Done) => continue,
+                Ok(Waited::Done) if !is_late => {
+                    // It may be complete now; if not, it has had its time.
+                    is_late = until.is_some_and(|until| wire.now() >= until);
+                    continue;
+                }
                 Ok(Waited::Eof) => client.receive_eof(wire.inbox.unread())?,
                 // A refusal whose body was cut short, by time or by an
                 // error, is told as far as it has come.
-                Ok(Waited::TimedOut) => match client.handle_timeout(wire.now()) {
+                Ok(Waited::TimedOut | Waited::Done) => match client.handle_timeout(wire.now()) {
                     Ok(next) => {
                         until = next;
                         continue;

@@ -57,12 +57,15 @@ pub fn accept_with<S: Transport>(
     let mut wire = Wire::new(stream);
     let mut server = Server::new(config);
     let mut until = server.handle_timeout(wire.now())?;
+    let mut is_late = false;
     loop {
         let request = match server.receive(wire.inbox.unread()) {
             Ok(Some(request)) => request,
+            Ok(None) if is_late => return Err(refuse(wire, RequestError::Timeout)),
             Ok(None) => {
                 match wire.read(until)? {
-                    Waited::Done => {}
+                    // It may be complete now; if not, it has had its time.
+                    Waited::Done => is_late = until.is_some_and(|until| wire.now() >= until),
                     Waited::Eof => return Err(ended_early()),
                     Waited::TimedOut => match server.handle_timeout(wire.now()) {
                         Ok(next) => until = next,

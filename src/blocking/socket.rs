@@ -22,8 +22,8 @@ const VECTORED_LEN: usize = 4 << 10;
 /// for that.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// Reads after the deadline of the closing handshake that may still find the
-/// peer's Close frame, behind what else it sent in time: a mebibyte at most.
+/// Reads after a deadline that may still find what was waited for, behind what
+/// else the peer sent in time: a mebibyte at most.
 pub(super) const LATE_READS: u32 = 16;
 
 /// An open connection over a blocking stream.
@@ -47,13 +47,14 @@ pub struct WebSocket<S> {
     next: Option<Instant>,
     /// Our direction is broken; the peer's may still hold its Close frame.
     cannot_write: bool,
-    /// Reads that found something after the deadline of the closing handshake.
+    /// Reads in a row that found something after a deadline.
     late_reads: u32,
 }
 
 impl<S: Transport> WebSocket<S> {
     /// Takes over a stream whose handshake was done elsewhere; `early` are the
-    /// bytes that were read behind it.
+    /// bytes that were read behind it. The connection must not have been told
+    /// the time: from here on it is that of a clock that starts now.
     pub fn from_parts(stream: S, ws: Connection, early: &[u8]) -> Self {
         let mut wire = Wire::new(stream);
         wire.inbox = Inbox::with(early);
@@ -140,8 +141,13 @@ impl<S: Transport> WebSocket<S> {
             match self.wire.read(self.next) {
                 Ok(Waited::Done) => {
                     if self.is_too_late() {
+                        if self.wire.deadline_passed() {
+                            return Err(Error::DeadlineExceeded);
+                        }
                         self.handle_timeout();
-                        continue;
+                        if self.ws.should_close_transport() {
+                            return self.end();
+                        }
                     }
                     return Ok(true);
                 }
@@ -158,10 +164,14 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// A peer that goes on talking does not answer our Close either.
+    /// A deadline has passed, and a peer that goes on talking of other things
+    /// has been listened to for long enough.
     fn is_too_late(&mut self) -> bool {
-        if self.ws.close_deadline().is_some_and(|at| at <= self.wire.now()) {
+        let is_late = |next: Instant| next <= self.wire.now();
+        if self.next.is_some_and(is_late) || self.wire.deadline_passed() {
             self.late_reads += 1;
+        } else {
+            self.late_reads = 0;
         }
         self.late_reads > LATE_READS
     }

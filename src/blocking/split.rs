@@ -43,8 +43,15 @@ impl WebSocket<TcpStream> {
     pub fn split(self) -> io::Result<(Reader, Writer)> {
         let (stream, inbox, tx, clock) = self.wire.into_parts();
         stream.set_write_timeout(Some(TICK))?;
-        let state =
-            State { ws: self.ws, tx, in_flight: 0, written: 0, writing: false, error: None };
+        let state = State {
+            ws: self.ws,
+            tx,
+            in_flight: 0,
+            written: 0,
+            writing: false,
+            writers: 0,
+            error: None,
+        };
         let (state, progress) = (Mutex::new(state), Condvar::new());
         let shared = Arc::new(Shared { stream, clock, state, progress });
         let writer = Writer { shared: shared.clone() };
@@ -74,6 +81,8 @@ struct State {
     written: u64,
     /// Somebody holds the right to write.
     writing: bool,
+    /// Writers that have put something out and not seen it written.
+    writers: usize,
     /// Writing has failed.
     error: Option<io::ErrorKind>,
 }
@@ -162,18 +171,24 @@ impl Shared {
     }
 
     /// Waits until all output there is now has been written, by this thread
-    /// or another.
-    fn flush<'a>(&'a self, mut state: MutexGuard<'a, State>) -> io::Result<()> {
+    /// or another. Gives the lock back: what is true then must stay so while
+    /// the caller signs off.
+    fn flush<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> (MutexGuard<'a, State>, io::Result<()>) {
         let mark = state.end();
         loop {
-            state.check()?;
+            if let Err(error) = state.check() {
+                return (state, Err(error));
+            }
             if state.writing {
                 if state.written >= mark {
-                    return Ok(());
+                    return (state, Ok(()));
                 }
                 state = self.wait(state);
             } else if state.tx.is_empty() {
-                return Ok(());
+                return (state, Ok(()));
             } else {
                 // Also what the reader has left behind meanwhile.
                 state = self.write_batch(state);
@@ -181,14 +196,14 @@ impl Shared {
         }
     }
 
-    /// Writes what is owed to the peer, unless somebody is writing already:
-    /// whoever holds the right does not let go of it while there is output.
-    /// Waits only while there is too much of it.
+    /// Writes what is owed to the peer, unless somebody is writing already or
+    /// about to: a writer does not sign off while there is output. Waits only
+    /// while there is too much of it.
     fn flush_owed(&self) -> io::Result<()> {
         let mut state = self.lock();
         loop {
             state.check()?;
-            if state.writing {
+            if state.writing || state.writers > 0 {
                 if state.tx.len() < HIGH_WATER {
                     return Ok(());
                 }
@@ -196,7 +211,7 @@ impl Shared {
             } else if state.tx.is_empty() {
                 return Ok(());
             } else {
-                // One batch: more can only be a writer's, who then writes it.
+                // One batch: what is added meanwhile is a writer's.
                 return self.write_batch(state).check();
             }
         }
@@ -211,13 +226,14 @@ pub struct Reader {
     assembler: Assembler,
     /// When to look at the time next.
     next: Option<Instant>,
-    /// Reads that found something after the deadline of the closing handshake.
+    /// Reads in a row that found something after a deadline.
     late_reads: u32,
 }
 
 impl Reader {
     /// Waits for a whole message. `None`: the connection was closed in good
-    /// order.
+    /// order. Waits for the peer to take what it is owed (Pongs) if nobody else
+    /// is writing and the network is full.
     ///
     /// # Errors
     ///
@@ -289,10 +305,12 @@ impl Reader {
                 shared.lock().ws.receive_eof();
             }
             Ok(_) => {
-                // A peer that goes on talking does not answer our Close either.
+                // A deadline has passed, and a peer that goes on talking of
+                // other things has been listened to for long enough.
                 let State { ws, tx, .. } = &mut *shared.lock();
                 let now = shared.clock.now();
-                self.late_reads += u32::from(ws.close_deadline().is_some_and(|at| at <= now));
+                let is_late = ws.note_time(now).is_some_and(|at| at <= now);
+                self.late_reads = if is_late { self.late_reads + 1 } else { 0 };
                 if self.late_reads > LATE_READS {
                     ws.handle_timeout(now, tx);
                 }
@@ -339,7 +357,7 @@ impl Reader {
         if state.writing {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        shared.flush(state)?;
+        shared.flush(state).1?;
         shared.stream.shutdown(Shutdown::Write)?;
         loop {
             self.inbox.consume(usize::MAX);
@@ -390,12 +408,19 @@ impl Writer {
         command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
         let mut state = self.shared.lock();
+        if state.ws.is_open() {
+            // Nothing more is put out that cannot be written.
+            state.check()?;
+        }
         let State { ws, tx, .. } = &mut *state;
         let value = command(ws, tx)?;
         if ws.wants_time() {
             ws.note_time(self.shared.clock.now());
         }
-        self.shared.flush(state)?;
+        state.writers += 1;
+        let (mut state, result) = self.shared.flush(state);
+        state.writers -= 1;
+        result?;
         Ok(value)
     }
 

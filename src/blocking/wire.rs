@@ -34,6 +34,8 @@ pub(super) struct Wire<S> {
     /// Bytes to send, from `sent` on.
     pub(super) tx: Vec<u8>,
     sent: usize,
+    /// The stream has taken bytes and was not asked to pass them on.
+    unflushed: bool,
     clock: Clock,
     /// Set by the user.
     deadline: Option<Instant>,
@@ -49,6 +51,7 @@ impl<S: Transport> Wire<S> {
             inbox: Inbox::default(),
             tx: Vec::new(),
             sent: 0,
+            unflushed: false,
             clock: Clock::new(),
             deadline: None,
             timed: [false; 2],
@@ -101,12 +104,20 @@ impl<S: Transport> Wire<S> {
     /// send.
     pub(super) fn flush_with(&mut self, payload: &[u8], patience: Patience) -> io::Result<Waited> {
         let mut payload = payload;
-        while self.sent < self.tx.len() || !payload.is_empty() {
+        while self.sent < self.tx.len() || !payload.is_empty() || self.unflushed {
             let until = match patience {
                 Patience::Until(until) => until,
                 Patience::ForEach(wait) => wait.map(|wait| self.now() + wait),
             };
             let wait = self.wait_until(until);
+            if self.sent == self.tx.len() && payload.is_empty() {
+                // Streams with a buffer of their own may have to wait here.
+                if retry(wait, || self.stream.flush().map(|()| 0))?.is_none() {
+                    return Ok(Waited::TimedOut);
+                }
+                self.unflushed = false;
+                break;
+            }
             if wait.is_some() || self.timed[1] {
                 self.stream.set_write_timeout(wait)?;
                 self.timed[1] = wait.is_some();
@@ -127,11 +138,11 @@ impl<S: Transport> Wire<S> {
                     let of_tx = written.min(self.tx.len() - self.sent);
                     self.sent += of_tx;
                     payload = &payload[written - of_tx..];
+                    self.unflushed = true;
                 }
             }
         }
         self.discard_output();
-        self.stream.flush()?;
         Ok(Waited::Done)
     }
 
@@ -151,7 +162,8 @@ impl<S: Transport> Wire<S> {
         self.stream.shutdown_write()?;
         loop {
             self.inbox.consume(usize::MAX);
-            if self.read(Some(until))? != Waited::Done {
+            // Whoever goes on sending is not listened to for longer either.
+            if self.read(Some(until))? != Waited::Done || self.now() >= until {
                 return Ok(());
             }
         }

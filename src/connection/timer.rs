@@ -64,7 +64,7 @@ impl Connection {
                         self.closing.give_up_waiting();
                     }
                 }
-                Due::Pong => return self.give_up_on_silent_peer(out),
+                Due::Pong => return self.give_up_on_silent_peer(now, out),
                 Due::Idle => return self.close_idle(now, out),
                 Due::Ping(number) => {
                     let payload = number.to_be_bytes();
@@ -89,11 +89,16 @@ impl Connection {
     }
 
     /// Nobody there: say so in case we are wrong, and stop.
-    fn give_up_on_silent_peer(&mut self, out: &mut (impl Output + ?Sized)) -> Option<Instant> {
+    fn give_up_on_silent_peer(
+        &mut self,
+        now: Instant,
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Instant> {
         let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "no answer to a Ping");
         let sent = self.send_close(frame, out).ok();
         self.closing.fail(Cause::Timeout(Timeout::Pong), sent);
-        None
+        self.happened.closing = true;
+        self.note_time(now)
     }
 
     fn close_idle(&mut self, now: Instant, out: &mut (impl Output + ?Sized)) -> Option<Instant> {
@@ -104,7 +109,8 @@ impl Connection {
             // No room for the Close frame: the transport has been stuck.
             Err(_) => {
                 self.closing.fail(cause, None);
-                None
+                self.happened.closing = true;
+                self.note_time(now)
             }
         }
     }

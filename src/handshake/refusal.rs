@@ -98,18 +98,20 @@ impl Body {
                 let length = usize::try_from(length).unwrap_or(kept.len());
                 Some((Cow::Borrowed(&kept[..length]), true))
             }
-            Framing::UntilEof if eof && kept.len() == rest.len() => {
-                Some((Cow::Borrowed(kept), true))
+            // The limit is inclusive: only a byte more shows that it is passed.
+            Framing::UntilEof => {
+                let fits = kept.len() == rest.len();
+                (eof || !fits).then_some((Cow::Borrowed(kept), fits))
             }
-            Framing::Length(_) | Framing::UntilEof => {
+            Framing::Length(_) => {
                 (eof || kept.len() == self.max).then_some((Cow::Borrowed(kept), false))
             }
             Framing::Chunked(_) => {
                 let end = self.read_chunks(received);
                 let over = match end {
                     ChunksEnd::Last => Some(true),
-                    ChunksEnd::Broken => Some(false),
-                    ChunksEnd::More => (eof || self.decoded.len() >= self.max).then_some(false),
+                    ChunksEnd::Cut => Some(false),
+                    ChunksEnd::More => eof.then_some(false),
                 };
                 over.map(|complete| (Cow::Owned(core::mem::take(&mut self.decoded)), complete))
             }
@@ -121,7 +123,7 @@ impl Body {
     fn read_chunks(&mut self, received: &[u8]) -> ChunksEnd {
         loop {
             let rest = received.get(self.at..).unwrap_or_default();
-            if rest.is_empty() || self.decoded.len() >= self.max {
+            if rest.is_empty() {
                 return ChunksEnd::More;
             }
             match self.framing {
@@ -138,7 +140,7 @@ impl Body {
                         Ok(httparse::Status::Partial) if line.len() < MAX_SIZE_LINE => {
                             return ChunksEnd::More;
                         }
-                        _ => return ChunksEnd::Broken,
+                        _ => return ChunksEnd::Cut,
                     }
                 }
                 Framing::Chunked(left) => {
@@ -147,19 +149,22 @@ impl Body {
                     let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     let keep = here.min(data).min(self.max - self.decoded.len());
                     self.decoded.extend_from_slice(&rest[..keep]);
+                    if keep < here.min(data) {
+                        return ChunksEnd::Cut;
+                    }
                     // The CRLF behind the data is taken at once, or not yet.
                     let taken = if (here as u64) < left { here.min(data) } else { here };
                     if taken == 0 {
                         return ChunksEnd::More;
                     }
                     if taken > data && !rest[..taken].ends_with(b"\r\n") {
-                        return ChunksEnd::Broken;
+                        return ChunksEnd::Cut;
                     }
                     self.at += taken;
                     let left = left - taken as u64;
                     self.framing = Framing::Chunked(left);
                 }
-                _ => return ChunksEnd::Broken,
+                _ => return ChunksEnd::Cut,
             }
         }
     }
@@ -175,8 +180,8 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 enum ChunksEnd {
     /// Behind the last chunk.
     Last,
-    /// At something that is no chunk.
-    Broken,
-    /// At the end of what is there, or at the limit.
+    /// At something that is no chunk, or at the limit.
+    Cut,
+    /// At the end of what is there.
     More,
 }
