@@ -1,9 +1,9 @@
 //! Blocking sockets: a thin adapter that moves bytes, reads the clock and
 //! waits. Every rule of the protocol is in the engine.
 //!
-//! `connect` (with the feature `url`) or [`Connector`] on one side, [`accept`] or [`accept_with`] on
-//! the other give a [`WebSocket`]; over TCP it can be [split](WebSocket::split)
-//! into a reader and a writer for two threads.
+//! `connect` (with the feature `url`) or [`Connector`] on one side, [`accept`]
+//! or [`accept_with`] on the other give a [`WebSocket`]; over TCP it can be
+//! [split](WebSocket::split) into a reader and a writer for two threads.
 //!
 //! # Example: an echo server and its client
 //!

@@ -116,8 +116,8 @@ impl Connection {
     }
 }
 
-/// What happened since the time was last told. Eight bits, so that a
-/// connection without deadlines carries no more than this.
+/// What happened since the time was last told: all that a connection without
+/// deadlines carries of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Happened {
     /// Bytes came: puts the next keep-alive Ping off.
