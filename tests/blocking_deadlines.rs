@@ -280,12 +280,12 @@ fn a_peer_that_takes_nothing_is_given_up_while_we_send() {
 #[test]
 fn an_idle_connection_is_closed_with_1001() {
     bounded(|| {
-        let config = config(|c| {
-            c.idle_timeout = Some(SOON);
-            c.close_timeout = Some(SOON);
-        });
         for role in ROLES {
             for answers in [true, false] {
+                let config = config(|c| {
+                    c.idle_timeout = Some(SOON);
+                    c.close_timeout = Some(if answers { PATIENCE } else { SOON });
+                });
                 let (mut ws, mut peer) = open(role, &config);
                 // Not data: it does not count.
                 peer.send([ping("")]);
@@ -293,6 +293,7 @@ fn an_idle_connection_is_closed_with_1001() {
                 peer.expect([pong(""), close(1001, "idle for too long")]);
                 if answers {
                     peer.send([close(1001, "")]);
+                    peer.half_close();
                 }
                 let (outcome, closed) = ours.join();
                 assert_eq!(closed.cause(), Cause::Timeout(Timeout::Idle));
