@@ -181,6 +181,9 @@ fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(),
     for n in 0..wishes.number("push").unwrap_or(0_u64) {
         ws.send(n.to_string())?;
     }
+    if let Some(payload) = wishes.text("ping") {
+        ws.ping(payload.as_bytes())?;
+    }
     if wishes.has("abort") {
         thread::sleep(Duration::from_millis(50));
         return Ok(());
@@ -190,8 +193,6 @@ fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(),
         let code = code.parse().ok().map(CloseCode::new);
         let reason = wishes.text("reason").unwrap_or_default();
         ws.command(|ws, out| ws.close(code, reason, out))?;
-    } else if let Some(payload) = wishes.text("ping") {
-        ws.ping(payload.as_bytes())?;
     }
     echo(&mut ws, &wishes, counts)
 }
