@@ -383,8 +383,9 @@ impl<S: Transport> WebSocket<S> {
     fn end(&mut self) -> Result<bool, Error> {
         self.note_time();
         if self.ws.should_close_transport() && !self.wire.is_hung_up() && !self.cannot_write {
+            let linger = self.ws.config().close_timeout.unwrap_or(LINGER);
             let until = self.ws.close_deadline();
-            let until = until.unwrap_or_else(|| self.wire.now() + LINGER);
+            let until = until.unwrap_or_else(|| self.wire.now() + linger);
             // Whatever goes wrong now, the outcome is settled.
             let _ = self.wire.hang_up(until);
         }

@@ -334,8 +334,11 @@ impl Reader {
     /// The connection is over: closes the stream in good order (see
     /// `Wire::hang_up`), and lets the writer know.
     fn end(&mut self) -> Result<(), Error> {
-        let until = self.shared.lock().ws.close_deadline();
-        let until = until.unwrap_or_else(|| self.shared.clock.now() + LINGER);
+        let state = self.shared.lock();
+        let linger = state.ws.config().close_timeout.unwrap_or(LINGER);
+        let until = state.ws.close_deadline();
+        drop(state);
+        let until = until.unwrap_or_else(|| self.shared.clock.now() + linger);
         // Whatever goes wrong now, the outcome is settled.
         let _ = self.hang_up(until);
         let _ = self.shared.stream.shutdown(Shutdown::Both);
