@@ -155,7 +155,8 @@ impl ClientRequest {
 ///
 /// let config = Arc::new(Config::default());
 /// let request = ClientRequest::new(false, "example.com", 80, "/chat");
-/// let mut client = Client::new(request, Seed::from_os()?, config)?;
+/// let seed = Seed::from_bytes([7; 32]); // in earnest: Seed::from_os()?
+/// let mut client = Client::new(request, seed, config)?;
 /// let mut out = Vec::new();
 /// client.write_request(&mut out)?;
 /// assert!(out.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
