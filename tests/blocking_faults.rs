@@ -223,19 +223,7 @@ impl Write for &mut Script {
     }
 }
 
-impl Transport for &mut Script {
-    fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+never_waits!(&mut Script);
 
 // ---- the session -----------------------------------------------------------------
 
@@ -466,19 +454,7 @@ impl Write for Chatter {
     }
 }
 
-impl Transport for Chatter {
-    fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+never_waits!(Chatter);
 
 const SOON: Duration = Duration::from_millis(50);
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::Random;
+use common::any_cut;
 use sockeye::handshake::ResponseError::*;
 use sockeye::handshake::{
     Accept, BuildError, Client, ClientRequest, HeadError, Reply, ResponseError, Server, accept_key,
@@ -81,13 +81,7 @@ fn read_as(request: ClientRequest, config: &Config, bytes: &[u8]) -> Result<Seen
         }
         client.receive_eof(bytes).map(see)
     };
-    let whole = run(&mut || bytes.len());
-    assert_eq!(run(&mut || 1), whole, "byte by byte");
-    for seed in 0..8 {
-        let mut random = Random(seed);
-        assert_eq!(run(&mut || 1 + random.below(20)), whole, "cut at random");
-    }
-    whole
+    any_cut(bytes.len(), run)
 }
 
 fn read(bytes: &str) -> Result<Seen, ResponseError> {

@@ -380,3 +380,18 @@ impl Random {
         (0..len).map(|_| self.next() as u8).collect()
     }
 }
+
+/// Runs with `len` bytes whole, byte by byte and cut at random: `run` is told
+/// how many come next, and must give the same each time.
+pub fn any_cut<T: PartialEq + std::fmt::Debug>(
+    len: usize,
+    run: impl Fn(&mut dyn FnMut() -> usize) -> T,
+) -> T {
+    let whole = run(&mut || len);
+    assert_eq!(run(&mut || 1), whole, "byte by byte");
+    for seed in 0..8 {
+        let mut random = Random(seed);
+        assert_eq!(run(&mut || 1 + random.below(20)), whole, "cut at random");
+    }
+    whole
+}

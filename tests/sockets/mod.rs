@@ -366,6 +366,27 @@ pub fn code(code: u16) -> CloseCode {
 
 // ---- streams in memory -----------------------------------------------------------
 
+/// Makes a [`Transport`] of a stream that never waits.
+macro_rules! never_waits {
+    ($stream:ty) => {
+        impl Transport for $stream {
+            fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+#[allow(unused_imports)] // each test uses some of it
+pub(crate) use never_waits;
+
 /// A stream with a few bytes to read, that keeps what is written to it.
 #[derive(Debug, Default)]
 pub struct Tape {
@@ -383,19 +404,7 @@ impl Tape {
     }
 }
 
-impl Transport for Tape {
-    fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+never_waits!(Tape);
 
 impl Read for Tape {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
