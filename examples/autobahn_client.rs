@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::{env, fmt};
 
 use sockeye::Config;
-use sockeye::blocking::{Connector, Error};
+use sockeye::blocking::{self, Error};
+use sockeye::net::Endpoint;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 fn run(url: &str, agent: &str) -> Result<u32, Error> {
     let config = Arc::new(Config::default());
     let connect = |path: fmt::Arguments<'_>| {
-        Connector::from_url(&format!("{url}{path}"))?.config(config.clone()).connect()
+        blocking::connect(Endpoint::from_url(&format!("{url}{path}"))?.config(config.clone()))
     };
 
     let mut ws = connect(format_args!("/getCaseCount"))?;

@@ -10,8 +10,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use sockeye::blocking::Connector;
-use sockeye::{CloseCode, Config};
+use sockeye::net::Endpoint;
+use sockeye::{CloseCode, Config, blocking};
 
 /// For the whole run; leaves time to say what went wrong.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -47,7 +47,7 @@ fn run(url: &str, text: &str) -> Result<String, Box<dyn std::error::Error>> {
     let deadline = Instant::now() + PATIENCE;
     let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(5));
-    let mut ws = Connector::from_url(url)?.config(Arc::new(config)).connect()?;
+    let mut ws = blocking::connect(Endpoint::from_url(url)?.config(Arc::new(config)))?;
     ws.set_deadline(Some(deadline));
     ws.send(text)?;
     let echo = loop {

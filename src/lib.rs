@@ -41,6 +41,8 @@ pub mod handshake;
 pub mod manual;
 pub mod mask;
 mod message;
+#[cfg(feature = "std")]
+pub mod net;
 mod seed;
 mod time;
 pub mod utf8;

@@ -7,22 +7,23 @@ mod common;
 mod sockets;
 
 use std::io::{ErrorKind, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
 use common::*;
 use sockets::*;
-use sockeye::blocking::{self, Connector, Error, WebSocket, accept_with};
+use sockeye::blocking::{self, Error, Stream, WebSocket, accept_with};
 use sockeye::handshake::{Accept, BuildError, Rejection, RequestError, ResponseError};
+use sockeye::net::Endpoint;
 use sockeye::{CloseCode, Config, Message};
 
 // ---- opening handshake, client ---------------------------------------------------
 
-/// The head of the request that this connector sends.
-fn request_of(connector: Connector) -> String {
+/// The head of the request that is sent to this endpoint.
+fn request_of(endpoint: Endpoint) -> String {
     let mut tape = Tape::default();
-    let outcome = connector.handshake(&mut tape);
+    let outcome = blocking::handshake(endpoint, &mut tape);
     assert_shape!(outcome, Err(Error::Response(ResponseError::EndOfStream)));
     String::from_utf8(tape.written).unwrap()
 }
@@ -38,7 +39,7 @@ fn s4_1_host_has_the_port_unless_it_is_that_of_the_scheme() {
         ("2001:db8::7", 9001, "[2001:db8::7]:9001"),
     ];
     for (host, port, expected) in parts {
-        let request = request_of(Connector::new(host, port, "/"));
+        let request = request_of(Endpoint::new(host, port, "/"));
         assert_eq!(header(&request, "Host"), Some(expected));
     }
     let urls = [
@@ -49,7 +50,7 @@ fn s4_1_host_has_the_port_unless_it_is_that_of_the_scheme() {
         ("ws://[2001:DB8::7]:81/", "[2001:db8::7]:81"),
     ];
     for (url, expected) in urls {
-        let request = request_of(Connector::from_url(url).unwrap());
+        let request = request_of(Endpoint::from_url(url).unwrap());
         assert_eq!(header(&request, "Host"), Some(expected), "{url}");
     }
 }
@@ -64,19 +65,19 @@ fn s4_1_target_is_path_and_query_and_never_empty() {
         ("ws://h/b c/\u{e9}?q=\u{1f41f} x", "/b%20c/%C3%A9?q=%F0%9F%90%9F%20x"),
     ];
     for (url, target) in urls {
-        let request = request_of(Connector::from_url(url).unwrap());
+        let request = request_of(Endpoint::from_url(url).unwrap());
         assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{url}: {request}");
     }
 }
 
 #[test]
 fn s4_1_mandatory_headers_come_once_and_extra_ones_as_given() {
-    let connector = Connector::new("h", 80, "/")
+    let endpoint = Endpoint::new("h", 80, "/")
         .header("Cookie", "a=b")
         .header("Origin", "http://h")
         .subprotocol("v2")
         .subprotocol("v1");
-    let request = request_of(connector);
+    let request = request_of(endpoint);
     for (name, value) in [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
@@ -103,14 +104,11 @@ fn s3_bad_urls_are_refused_before_anybody_is_called() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap();
         let urls = [
-            (format!("wss://{here}/"), "TLS"), // never in plain text instead
-            (format!("WSS://{here}/"), "TLS"),
             (format!("http://{here}/"), "scheme"),
             (format!("wsx://{here}/"), "scheme"),
             (format!("ws://{here}/#part"), "fragment"),
             (format!("ws://{here}/#"), "fragment"),
-            (format!("ws://user@{here}/"), "user"),
-            (format!("ws://:secret@{here}/"), "user"),
+            (format!("ws://a%3Ab:secret@{here}/"), "colon"),
             (here.to_string(), "URL"),
             ("ws://".into(), "URL"),
             ("ws://:80/".into(), "URL"),
@@ -123,8 +121,31 @@ fn s3_bad_urls_are_refused_before_anybody_is_called() {
             let error = blocking::connect(&url).unwrap_err();
             assert_shape!(error, Error::Url(why) if why.contains(word));
         }
+        #[cfg(not(feature = "rustls"))] // never in plain text instead
+        for scheme in ["wss", "WSS"] {
+            let error = blocking::connect(&format!("{scheme}://{here}/")).unwrap_err();
+            assert_shape!(error, Error::Url(why) if why.contains("rustls"));
+        }
         assert_nobody_came(&listener);
     });
+}
+
+#[test]
+fn rfc7617_the_name_and_password_of_a_url_are_sent() {
+    let value = |url| {
+        let request = request_of(Endpoint::from_url(url).unwrap());
+        header(&request, "Authorization").map(str::to_owned)
+    };
+    assert_eq!(value("ws://h/"), None);
+    // The examples of RFC 7617, sections 2 and 2.1.
+    let aladdin = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    assert_eq!(value("ws://Aladdin:open%20sesame@h/").as_deref(), Some(aladdin));
+    assert_eq!(value("ws://test:123\u{a3}@h/").as_deref(), Some("Basic dGVzdDoxMjPCow=="));
+    assert_eq!(value("ws://user@h/").as_deref(), Some("Basic dXNlcjo="));
+    assert_eq!(value("ws://:pass@h/").as_deref(), Some("Basic OnBhc3M="));
+    // What is said expressly counts.
+    let endpoint = Endpoint::from_url("ws://u:p@h/").unwrap().header("authorization", "Bearer x");
+    assert_eq!(header(&request_of(endpoint), "Authorization"), Some("Bearer x"));
 }
 
 #[test]
@@ -132,8 +153,8 @@ fn s4_1_what_cannot_be_asked_for_is_told_before_anybody_is_called() {
     bounded(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let to = |target| Connector::new("127.0.0.1", port, target);
-        let connectors = [
+        let to = |target| Endpoint::new("127.0.0.1", port, target);
+        let endpoints = [
             (to("/#part"), BuildError::InvalidTarget),
             (to("/a b"), BuildError::InvalidTarget),
             (to("/").subprotocol("a,b"), BuildError::InvalidSubprotocol),
@@ -141,8 +162,8 @@ fn s4_1_what_cannot_be_asked_for_is_told_before_anybody_is_called() {
             (to("/").header("X", "a\r\nY: b"), BuildError::InvalidHeaderValue),
             (to("/").header("Host", "other"), BuildError::ReservedHeader),
         ];
-        for (connector, expected) in connectors {
-            let error = connector.connect().unwrap_err();
+        for (endpoint, expected) in endpoints {
+            let error = blocking::connect(endpoint).unwrap_err();
             assert_shape!(error, Error::Build(e) if e == expected);
         }
         assert_nobody_came(&listener);
@@ -186,15 +207,15 @@ fn s3_an_ipv6_address_is_bracketed_in_the_url_and_bare_to_the_system() {
 fn answered(
     config: &Arc<Config>,
     reply: impl FnOnce(&str) -> String + Send + 'static,
-) -> Result<WebSocket<TcpStream>, Error> {
+) -> Result<WebSocket<Stream>, Error> {
     let (port, server) = server_that(|mut peer| {
         let request = peer.head();
         peer.send_bytes(reply(&request));
         peer.half_close();
     });
     let url = format!("ws://127.0.0.1:{port}/");
-    let connector = Connector::from_url(&url).unwrap().config(config.clone());
-    let outcome = connector.subprotocol("v2").subprotocol("v1").connect();
+    let endpoint = Endpoint::from_url(&url).unwrap().config(config.clone());
+    let outcome = blocking::connect(endpoint.subprotocol("v2").subprotocol("v1").max_redirects(0));
     server.join();
     outcome
 }
@@ -224,8 +245,8 @@ fn s4_1_a_server_of_ours_agrees_on_a_subprotocol() {
     bounded(|| {
         let (client, server) = tcp_pair();
         let server = Task::start(move || accept(server, &defaults()).unwrap());
-        let connector = Connector::new("h", 80, "/").subprotocol("b").subprotocol("a");
-        let client = connector.handshake(client).unwrap();
+        let endpoint = Endpoint::new("h", 80, "/").subprotocol("b").subprotocol("a");
+        let client = blocking::handshake(endpoint, client).unwrap();
         assert_eq!(client.connection().subprotocol(), Some("b"));
         assert_eq!(server.join().connection().subprotocol(), Some("b"));
     });
@@ -276,7 +297,7 @@ fn s4_1_a_refusal_whose_body_never_ends_is_told_as_far_as_it_came() {
             peer.expect_eof();
         });
         let config = config(|c| c.handshake_timeout = Some(SOON));
-        let outcome = Connector::new("127.0.0.1", port, "/").config(config).connect();
+        let outcome = blocking::connect(Endpoint::new("127.0.0.1", port, "/").config(config));
         assert_shape!(outcome, Err(Error::Refused(r)) if r.status() == 403 && r.body() == b"half");
         server.join();
     });
@@ -331,7 +352,7 @@ fn rule_12_bytes_behind_the_101_are_frames() {
             peer.send_bytes([head, peer.encode(frames)].concat());
             peer.expect([pong("p"), close(1001, "gone")]);
         });
-        let mut ws = Connector::new("127.0.0.1", port, "/").connect().unwrap();
+        let mut ws = blocking::connect(Endpoint::new("127.0.0.1", port, "/")).unwrap();
         assert_eq!(ws.read().unwrap(), Some(Message::from("early")));
         assert_eq!(ws.read().unwrap(), Some(Message::from(vec![7; 70_000])));
         assert_eq!(ws.read().unwrap(), None);

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use sockets::*;
-use sockeye::blocking::{Connector, Error, WebSocket};
+use sockeye::blocking::{self, Error, Stream, WebSocket};
+use sockeye::net::Endpoint;
 use sockeye::{CloseCode, Event, Message, Side};
 use url::form_urlencoded::byte_serialize;
 
@@ -144,18 +145,18 @@ impl Here {
         format!("ws://127.0.0.1:{}{target}", self.0)
     }
 
-    /// A connector with the limits of the server.
-    fn connector(self, target: &str) -> Connector {
+    /// An endpoint with the limits of the server.
+    fn endpoint(self, target: &str) -> Endpoint {
         let config = config(|c| {
             c.max_message_len = 32 << 20;
             c.max_frame_len = 32 << 20;
         });
-        Connector::from_url(&self.url(target)).unwrap().config(config)
+        Endpoint::from_url(&self.url(target)).unwrap().config(config)
     }
 
     #[track_caller]
-    fn connect(self, target: &str) -> WebSocket<TcpStream> {
-        self.connector(target).connect().unwrap()
+    fn connect(self, target: &str) -> WebSocket<Stream> {
+        blocking::connect(self.endpoint(target)).unwrap()
     }
 
     /// A raw client with its connection open.
@@ -179,7 +180,7 @@ fn with_server(args: &[&str], test: impl FnOnce(Here) + Send + 'static) {
 
 /// Asserts that messages come back, and closes.
 #[track_caller]
-fn assert_echoes(mut ws: WebSocket<TcpStream>) {
+fn assert_echoes(mut ws: WebSocket<Stream>) {
     for message in messages_of(100) {
         ws.send(&message).unwrap();
         assert_eq!(ws.read().unwrap(), Some(message));
@@ -239,8 +240,8 @@ fn echo_server_takes_another_limit() {
 fn echo_server_selects_the_first_subprotocol() {
     with_server(&[], |here| {
         for (target, expected) in [("/", Some("b")), ("/?noproto", None)] {
-            let connector = here.connector(target).subprotocol("b").subprotocol("a");
-            let ws = connector.connect().unwrap();
+            let endpoint = here.endpoint(target).subprotocol("b").subprotocol("a");
+            let ws = blocking::connect(endpoint).unwrap();
             assert_eq!(ws.connection().subprotocol(), expected);
             assert_echoes(ws);
         }
@@ -309,7 +310,7 @@ fn echo_server_abort_ends_tcp_without_a_close() {
 fn echo_server_status_answers_the_handshake() {
     with_server(&[], |here| {
         for status in [200, 302, 400, 401, 403, 404, 429, 500, 503, 599] {
-            match here.connector(&format!("/?status={status}")).connect() {
+            match blocking::connect(here.endpoint(&format!("/?status={status}"))) {
                 Err(Error::Refused(refused)) => assert_eq!(refused.status(), status),
                 other => panic!("{other:?}"),
             }
@@ -420,13 +421,13 @@ fn echo_server_tells_the_1001st_connection_to_come_again() {
     }
     with_server(&[], |here| {
         let mut all: Vec<_> = (0..1000).map(|_| here.connect("/")).collect();
-        match here.connector("/").connect() {
+        match blocking::connect(here.endpoint("/")) {
             Err(Error::Refused(refused)) => assert_eq!(refused.status(), 503),
             other => panic!("{other:?}"),
         }
         assert_echoes(all.remove(0));
         // The thread that served it may still be on its way out.
-        let mut again = std::iter::repeat_with(|| here.connector("/").connect());
+        let mut again = std::iter::repeat_with(|| blocking::connect(here.endpoint("/")));
         assert_echoes(again.find_map(Result::ok).unwrap());
     });
 }

@@ -24,9 +24,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("message", &["close", "connection", "control", "error"]),
     ("handshake", &["buf", "config", "connection", "extension", "seed", "time"]),
+    ("net", &["blocking", "buf", "config", "connection", "error", "handshake", "seed", "time"]),
     (
         "blocking",
-        &["buf", "close", "config", "connection", "error", "handshake", "message", "seed", "time"],
+        &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
     ),
 ];
 
@@ -34,10 +35,10 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PRIVATE: &[(&str, &[&str])] = &[
     ("httparse", &["handshake"]),
     ("sha1", &["handshake"]),
-    ("base64", &["handshake"]),
+    ("base64", &["handshake", "net"]),
     ("rand", &["seed"]),
-    ("url", &["blocking"]),
-    ("std", &["blocking", "seed", "time"]),
+    ("url", &["net"]),
+    ("std", &["blocking", "net", "seed", "time"]),
 ];
 
 /// The code of each module, without comments and tests.

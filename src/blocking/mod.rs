@@ -1,8 +1,8 @@
 //! Blocking sockets: a thin adapter that moves bytes, reads the clock and
 //! waits. Every rule of the protocol is in the engine.
 //!
-//! `connect` (with the feature `url`) or [`Connector`] on one side, [`accept`]
-//! or [`accept_with`] on the other give a [`WebSocket`]; over TCP it can be
+//! [`connect`] or [`handshake`] on one side, [`accept`] or [`accept_with`] on
+//! the other give a [`WebSocket`]; over TCP it can be
 //! [split](WebSocket::split) into a reader and a writer for two threads.
 //!
 //! # Example: an echo server and its client
@@ -10,8 +10,8 @@
 //! ```
 //! use std::net::{TcpListener, TcpStream};
 //! use std::thread;
-//! use sockeye::blocking::{self, Connector};
-//! use sockeye::{CloseCode, Message};
+//! use sockeye::net::Endpoint;
+//! use sockeye::{CloseCode, Message, blocking};
 //!
 //! let listener = TcpListener::bind("127.0.0.1:0")?;
 //! let port = listener.local_addr()?.port();
@@ -24,7 +24,7 @@
 //!     Ok(())
 //! });
 //!
-//! let mut ws = Connector::new("127.0.0.1", port, "/").connect()?;
+//! let mut ws = blocking::connect(Endpoint::new("127.0.0.1", port, "/"))?;
 //! ws.send("hello")?;
 //! assert_eq!(ws.read()?, Some(Message::from("hello")));
 //! let closed = ws.close(CloseCode::NORMAL_CLOSURE, "")?;
@@ -34,19 +34,17 @@
 //! ```
 
 mod client;
-mod error;
-mod inbox;
 mod server;
 mod socket;
 mod split;
+mod stream;
 mod transport;
 mod wire;
 
-pub use client::Connector;
-#[cfg(feature = "url")]
-pub use client::connect;
-pub use error::{Error, Refused};
+pub use crate::net::{Error, Refused};
+pub use client::{connect, handshake, reconnect};
 pub use server::{accept, accept_with};
 pub use socket::WebSocket;
 pub use split::{Reader, Writer};
+pub use stream::Stream;
 pub use transport::{Transport, Untimed};

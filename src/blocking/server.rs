@@ -2,12 +2,12 @@
 
 use alloc::sync::Arc;
 
-use super::error::Error;
-use super::socket::{LINGER, WebSocket};
+use super::socket::WebSocket;
 use super::transport::Transport;
 use super::wire::{Patience, Waited, Wire};
 use crate::config::Config;
 use crate::handshake::{Accept, Answer, BuildError, Rejection, Request, RequestError, Server};
+use crate::net::{Error, LINGER};
 
 /// Waits for a request and accepts it, with the default limits and deadlines
 /// and no subprotocol.

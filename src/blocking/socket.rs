@@ -1,30 +1,15 @@
 //! An open connection over a blocking stream, used by one thread.
 
-use core::time::Duration;
 use std::io;
 
-use super::error::Error;
-use super::inbox::Inbox;
 use super::transport::Transport;
-use super::wire::{Patience, Waited, Wire, write_patience};
+use super::wire::{Patience, Waited, Wire};
 use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection, Event};
 use crate::error::SendError;
 use crate::message::{Assembler, Incoming, Message};
-use crate::time::Instant;
-
-/// Payloads from here on are written from where they are, behind their
-/// header; shorter ones are copied, which costs less than a second slice.
-const VECTORED_LEN: usize = 4 << 10;
-
-/// How long the peer may take to end its side when the engine has no deadline
-/// for that.
-pub(super) const LINGER: Duration = Duration::from_secs(5);
-
-/// Reads after a deadline that may still find what was waited for, behind what
-/// else the peer sent in time: a mebibyte at most.
-pub(super) const LATE_READS: u32 = 16;
+use crate::net::{Error, Inbox, VECTORED_LEN, Watch, linger_until, write_patience};
 
 /// An open connection over a blocking stream.
 ///
@@ -43,12 +28,9 @@ pub struct WebSocket<S> {
     pub(super) wire: Wire<S>,
     pub(super) ws: Connection,
     pub(super) assembler: Assembler,
-    /// When the engine wants to be told the time next.
-    next: Option<Instant>,
+    pub(super) watch: Watch,
     /// Our direction is broken; the peer's may still hold its Close frame.
     cannot_write: bool,
-    /// Reads in a row that found something after a deadline.
-    late_reads: u32,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -66,11 +48,10 @@ impl<S: Transport> WebSocket<S> {
             wire,
             ws,
             assembler: Assembler::new(),
-            next: None,
+            watch: Watch::default(),
             cannot_write: false,
-            late_reads: 0,
         };
-        socket.next = socket.ws.note_time(socket.wire.now());
+        socket.watch.start(&mut socket.ws, socket.wire.now());
         socket
     }
 
@@ -138,7 +119,7 @@ impl<S: Transport> WebSocket<S> {
             if self.ws.should_close_transport() {
                 return self.end();
             }
-            match self.wire.read(self.next) {
+            match self.wire.read(self.watch.next()) {
                 Ok(Waited::Done) => {
                     if self.is_too_late() {
                         if self.wire.deadline_passed() {
@@ -164,16 +145,11 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// A deadline has passed, and a peer that goes on talking of other things
-    /// has been listened to for long enough.
+    /// Something was read, too late for a deadline of the engine's or the
+    /// user's.
     fn is_too_late(&mut self) -> bool {
-        let is_late = |next: Instant| next <= self.wire.now();
-        if self.next.is_some_and(is_late) || self.wire.deadline_passed() {
-            self.late_reads += 1;
-        } else {
-            self.late_reads = 0;
-        }
-        self.late_reads > LATE_READS
+        let user_is_waiting = self.wire.deadline_passed();
+        self.watch.is_too_late(|| self.wire.now(), user_is_waiting)
     }
 
     /// The next event of the bytes that were read, without waiting. `None`:
@@ -383,9 +359,7 @@ impl<S: Transport> WebSocket<S> {
     fn end(&mut self) -> Result<bool, Error> {
         self.note_time();
         if self.ws.should_close_transport() && !self.wire.is_hung_up() && !self.cannot_write {
-            let linger = self.ws.config().close_timeout.unwrap_or(LINGER);
-            let until = self.ws.close_deadline();
-            let until = until.unwrap_or_else(|| self.wire.now() + linger);
+            let until = linger_until(&self.ws, self.wire.now());
             // Whatever goes wrong now, the outcome is settled.
             let _ = self.wire.hang_up(until);
         }
@@ -427,14 +401,12 @@ impl<S: Transport> WebSocket<S> {
     }
 
     fn note_time(&mut self) {
-        if self.ws.wants_time() {
-            self.next = self.ws.note_time(self.wire.now());
-        }
+        self.watch.note_time(&mut self.ws, || self.wire.now());
     }
 
     /// A deadline has passed, and nothing was there to be read or taken.
     fn handle_timeout(&mut self) {
-        self.next = self.ws.handle_timeout(self.wire.now(), &mut self.wire.tx);
+        self.watch.judge(&mut self.ws, self.wire.now(), &mut self.wire.tx);
     }
 }
 

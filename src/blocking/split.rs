@@ -9,19 +9,18 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::error::Error;
-use super::inbox::Inbox;
-use super::socket::{LATE_READS, LINGER, WebSocket};
-use super::wire::{is_timeout, write_patience};
+use super::socket::WebSocket;
+use super::wire::is_timeout;
 use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection};
 use crate::error::SendError;
 use crate::message::{Assembler, Incoming, Message};
+use crate::net::{Error, Inbox, Watch, linger_until, write_patience};
 use crate::time::{Clock, Instant};
 
 /// Output that a reader may leave behind before it stops reading: a peer that
@@ -55,7 +54,8 @@ impl WebSocket<TcpStream> {
         let (state, progress) = (Mutex::new(state), Condvar::new());
         let shared = Arc::new(Shared { stream, clock, state, progress });
         let writer = Writer { shared: shared.clone() };
-        Ok((Reader { shared, inbox, assembler: self.assembler, next: None, late_reads: 0 }, writer))
+        let Self { assembler, watch, .. } = self;
+        Ok((Reader { shared, inbox, assembler, watch, wake_at: None }, writer))
     }
 }
 
@@ -224,10 +224,9 @@ pub struct Reader {
     shared: Arc<Shared>,
     inbox: Inbox,
     assembler: Assembler,
+    watch: Watch,
     /// When to look at the time next.
-    next: Option<Instant>,
-    /// Reads in a row that found something after a deadline.
-    late_reads: u32,
+    wake_at: Option<Instant>,
 }
 
 impl Reader {
@@ -281,11 +280,11 @@ impl Reader {
         }
         unread.leave(input.len());
         let now = self.shared.clock.now();
-        self.next = ws.note_time(now);
+        self.watch.start(ws, now);
         // The writer may start a closing handshake while we wait, and nothing
         // wakes us: look again before its deadline can have passed.
         let look_again = ws.config().close_timeout.map(|timeout| now + timeout);
-        self.next = match (self.next, look_again) {
+        self.wake_at = match (self.watch.next(), look_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -299,26 +298,23 @@ impl Reader {
         let wait = |at: Instant| {
             at.saturating_duration_since(shared.clock.now()).max(Duration::from_millis(1))
         };
-        shared.stream.set_read_timeout(self.next.map(wait))?;
-        match self.inbox.read_from(&mut &shared.stream) {
+        shared.stream.set_read_timeout(self.wake_at.map(wait))?;
+        match read(shared, &mut self.inbox) {
             Ok(0) => {
                 shared.lock().ws.receive_eof();
             }
             Ok(_) => {
-                // A deadline has passed, and a peer that goes on talking of
-                // other things has been listened to for long enough.
                 let State { ws, tx, .. } = &mut *shared.lock();
                 let now = shared.clock.now();
-                let is_late = ws.note_time(now).is_some_and(|at| at <= now);
-                self.late_reads = if is_late { self.late_reads + 1 } else { 0 };
-                if self.late_reads > LATE_READS {
-                    ws.handle_timeout(now, tx);
+                self.watch.start(ws, now);
+                if self.watch.is_too_late(|| now, false) {
+                    self.watch.judge(ws, now, tx);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {
                 let State { ws, tx, .. } = &mut *shared.lock();
-                ws.handle_timeout(shared.clock.now(), tx);
+                self.watch.judge(ws, shared.clock.now(), tx);
             }
             Err(error) => {
                 let closed = shared.lock().ws.receive_eof();
@@ -334,11 +330,7 @@ impl Reader {
     /// The connection is over: closes the stream in good order (see
     /// `Wire::hang_up`), and lets the writer know.
     fn end(&mut self) -> Result<(), Error> {
-        let state = self.shared.lock();
-        let linger = state.ws.config().close_timeout.unwrap_or(LINGER);
-        let until = state.ws.close_deadline();
-        drop(state);
-        let until = until.unwrap_or_else(|| self.shared.clock.now() + linger);
+        let until = linger_until(&self.shared.lock().ws, self.shared.clock.now());
         // Whatever goes wrong now, the outcome is settled.
         let _ = self.hang_up(until);
         let _ = self.shared.stream.shutdown(Shutdown::Both);
@@ -369,7 +361,7 @@ impl Reader {
                 return Ok(());
             }
             shared.stream.set_read_timeout(Some(left))?;
-            match self.inbox.read_from(&mut &shared.stream) {
+            match read(shared, &mut self.inbox) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -377,6 +369,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Reads once, with nothing locked.
+fn read(shared: &Shared, inbox: &mut Inbox) -> io::Result<usize> {
+    let read = |memory: &mut [u8]| (&shared.stream).read(memory);
+    inbox.read_with(read, |read| *read.as_ref().unwrap_or(&0))
 }
 
 /// The half that sends; see [`WebSocket::split`]. Each call waits until the

@@ -1,5 +1,6 @@
 //! What is asked of a stream beyond `Read` and `Write`.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -57,19 +58,26 @@ socket_transport!(TcpStream);
 #[cfg(unix)]
 socket_transport!(std::os::unix::net::UnixStream);
 
-impl<T: Transport + ?Sized> Transport for &mut T {
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).set_read_timeout(timeout)
-    }
+macro_rules! pointer_transport {
+    ($pointer:ty) => {
+        impl<T: Transport + ?Sized> Transport for $pointer {
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                (**self).set_read_timeout(timeout)
+            }
 
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).set_write_timeout(timeout)
-    }
+            fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                (**self).set_write_timeout(timeout)
+            }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        (**self).shutdown_write()
-    }
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                (**self).shutdown_write()
+            }
+        }
+    };
 }
+
+pointer_transport!(&mut T);
+pointer_transport!(Box<T>);
 
 /// Makes a [`Transport`] of any stream. No deadline holds while a call waits
 /// for the stream; its owner has to see to that. Our direction ends when the

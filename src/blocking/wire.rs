@@ -5,9 +5,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use std::io::{self, IoSlice};
 
-use super::inbox::Inbox;
 use super::transport::Transport;
-use crate::config::Config;
+use crate::net::Inbox;
 use crate::time::{Clock, Instant};
 
 /// Output memory that is kept between messages; more goes back.
@@ -86,10 +85,18 @@ impl<S: Transport> Wire<S> {
             self.stream.set_read_timeout(wait)?;
             self.timed[0] = wait.is_some();
         }
-        match retry(wait, || self.inbox.read_from(&mut self.stream))? {
-            None => Ok(Waited::TimedOut),
-            Some(0) => Ok(Waited::Eof),
-            Some(_) => Ok(Waited::Done),
+        let stream = &mut self.stream;
+        let read = |memory: &mut [u8]| retry(wait, || stream.read(memory));
+        let came =
+            |read: &io::Result<Option<usize>>| read.as_ref().ok().copied().flatten().unwrap_or(0);
+        match self.inbox.read_with(read, came) {
+            Ok(None) => Ok(Waited::TimedOut),
+            Ok(Some(0)) => Ok(Waited::Eof),
+            Ok(Some(_)) => Ok(Waited::Done),
+            // TLS without its close_notify: an end that anybody could have
+            // made, which for us is one without a Close frame.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Waited::Eof),
+            Err(error) => Err(error),
         }
     }
 
@@ -190,13 +197,6 @@ pub(super) enum Patience {
     /// Each time for so long: a peer that takes something is alive.
     ForEach(Option<Duration>),
     Until(Option<Instant>),
-}
-
-/// The time without a byte taken after which the deadlines of `config` that
-/// have passed count: a peer that reads slowly cannot answer what is queued
-/// behind.
-pub(super) fn write_patience(config: &Config) -> Option<Duration> {
-    config.ping_interval.map(|_| config.pong_timeout).or(config.idle_timeout)
 }
 
 /// Repeats an interrupted call; `None` if it took longer than `wait`.

@@ -12,8 +12,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockeye::blocking::{Connector, Error, Transport, WebSocket, accept_with};
+use sockeye::blocking::{Error, Transport, WebSocket, accept_with, handshake};
 use sockeye::handshake::{Accept, accept_key};
+use sockeye::net::Endpoint;
 use sockeye::{CloseCode, Config, Message};
 
 use crate::common::{Frame, sent_frames};
@@ -128,7 +129,7 @@ pub fn accept<S: Transport>(stream: S, config: &Arc<Config>) -> Result<WebSocket
 
 /// Shakes hands as a client, over a stream that leads anywhere.
 pub fn connect<S: Transport>(stream: S, config: &Arc<Config>) -> Result<WebSocket<S>, Error> {
-    Connector::new("localhost", 80, "/").config(config.clone()).handshake(stream)
+    handshake(Endpoint::new("localhost", 80, "/").config(config.clone()), stream)
 }
 
 /// Our client and our server, over any pair of streams.

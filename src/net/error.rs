@@ -1,8 +1,10 @@
-//! Everything that can go wrong on a socket.
+//! Everything that can go wrong on a socket, and what a server says instead
+//! of a handshake.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 use core::fmt;
 use std::io;
 
@@ -18,7 +20,7 @@ pub enum Error {
     /// What was asked for cannot be put into a handshake.
     Build(BuildError),
     /// The deadline set by the caller passed; see
-    /// [`WebSocket::set_deadline`](super::WebSocket::set_deadline).
+    /// [`set_deadline`](crate::blocking::WebSocket::set_deadline).
     DeadlineExceeded,
     /// The transport failed.
     Io(io::Error),
@@ -46,13 +48,30 @@ pub enum Error {
 
 impl Error {
     /// The error that a connection ended with, if it was one.
-    pub(super) fn of(closed: &Closed) -> Option<Self> {
+    pub(crate) fn of(closed: &Closed) -> Option<Self> {
         match closed.cause() {
             _ if closed.is_clean() => None,
             Cause::Protocol(error) => Some(Self::Protocol(error)),
             Cause::Timeout(timeout) => Some(Self::Timeout(timeout)),
             Cause::EndOfStream { inside_frame } => Some(Self::Lost { inside_frame }),
             Cause::Aborted | Cause::ClosingHandshake => None,
+        }
+    }
+
+    /// True if another attempt to connect may fare better: the network or the
+    /// server is in trouble, and the request is not what is wrong.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::DeadlineExceeded | Self::Io(_) | Self::Lost { .. } | Self::Timeout(_) => true,
+            Self::Refused(refused) => matches!(refused.status(), 408 | 425 | 429 | 500..),
+            Self::Response(error) => {
+                matches!(error, ResponseError::EndOfStream | ResponseError::Timeout)
+            }
+            Self::Build(_)
+            | Self::Protocol(_)
+            | Self::Request(_)
+            | Self::Send(_)
+            | Self::Url(_) => false,
         }
     }
 }
@@ -91,6 +110,12 @@ impl core::error::Error for Error {
             | Self::Timeout(_)
             | Self::Url(_) => None,
         }
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

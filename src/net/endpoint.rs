@@ -1,0 +1,241 @@
+//! Where to connect to, and what to say there.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::Error;
+use crate::config::Config;
+use crate::handshake::{Client, ClientRequest};
+use crate::seed::Seed;
+
+/// A server, and what a client says to it: host, port and target (or a URL),
+/// subprotocols, header lines, limits and deadlines.
+///
+/// # Example: subprotocols and a cookie
+///
+/// ```no_run
+/// use sockeye::blocking;
+/// use sockeye::net::Endpoint;
+///
+/// let endpoint = Endpoint::new("example.com", 80, "/chat")
+///     .subprotocol("chat.v2")
+///     .subprotocol("chat.v1")
+///     .header("Cookie", "session=1");
+/// let ws = blocking::connect(endpoint)?;
+/// println!("speaking {:?}", ws.connection().subprotocol());
+/// # Ok::<(), sockeye::net::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Endpoint {
+    pub(super) secure: bool,
+    /// Without brackets, should it be an IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) target: String,
+    subprotocols: Vec<String>,
+    pub(super) headers: Vec<(String, String)>,
+    /// The value of `Authorization`, from the URL.
+    pub(super) authorization: Option<String>,
+    config: Arc<Config>,
+    pub(super) max_redirects: u32,
+    waits_its_turn: bool,
+    #[cfg(feature = "rustls")]
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Endpoint {
+    /// A host (name or address), a port, and a path with its query; `ws`, so
+    /// without TLS, unless made [`secure`](Self::secure).
+    pub fn new(host: &str, port: u16, target: &str) -> Self {
+        Self {
+            secure: false,
+            // The resolver wants IPv6 addresses bare, URLs bracket them.
+            host: host.trim_start_matches('[').trim_end_matches(']').into(),
+            port,
+            target: target.into(),
+            subprotocols: Vec::new(),
+            headers: Vec::new(),
+            authorization: None,
+            config: Arc::new(Config::default()),
+            max_redirects: 5,
+            waits_its_turn: true,
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
+    }
+
+    /// A URL of the scheme `ws` or `wss`. A user name and a password in it are
+    /// sent as they are for HTTP (Basic authorization, RFC 7617).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`]: not a URL; another scheme; a fragment (RFC 6455, section
+    /// 3).
+    #[cfg(feature = "url")]
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        use url::{Position, Url};
+        let url = Url::parse(url).map_err(|_| Error::Url("not a URL"))?;
+        let secure = match url.scheme() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(Error::Url("the scheme of a WebSocket URL is ws or wss")),
+        };
+        if url.fragment().is_some() {
+            return Err(Error::Url("a WebSocket URL has no fragment"));
+        }
+        let host = url.host_str().ok_or(Error::Url("the URL has no host"))?;
+        let port = url.port_or_known_default().ok_or(Error::Url("the URL has no port"))?;
+        let target = &url[Position::BeforePath..Position::AfterQuery];
+        let mut endpoint = Self::new(host, port, target);
+        endpoint.secure = secure;
+        if !url.username().is_empty() || url.password().is_some() {
+            let decode = |part| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
+            let user = decode(url.username());
+            // "a user-id containing a colon character is invalid" (section 2).
+            if user.contains(&b':') {
+                return Err(Error::Url("a user name with a colon cannot be sent"));
+            }
+            endpoint.authorization =
+                Some(basic(&user, &decode(url.password().unwrap_or_default())));
+        }
+        Ok(endpoint)
+    }
+
+    /// Uses TLS, as for `wss`.
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
+    /// Offers a subprotocol; those offered first are preferred.
+    pub fn subprotocol(mut self, name: &str) -> Self {
+        self.subprotocols.push(name.into());
+        self
+    }
+
+    /// Adds a header line, such as `Origin`, `Cookie` or `Authorization`. The
+    /// last two are not sent to another host, port or scheme that a server
+    /// redirects to.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets limits and deadlines.
+    pub fn config(mut self, config: Arc<Config>) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how many redirects in a row are followed, 5 otherwise; what comes
+    /// after them is [`Error::Refused`]. Following them takes the feature
+    /// `url`. Never from `wss` to `ws`.
+    pub fn max_redirects(mut self, max: u32) -> Self {
+        self.max_redirects = max;
+        self
+    }
+
+    /// Connects at once, also while this process is connecting to the same
+    /// host and port. Otherwise one attempt waits for the other, as RFC 6455
+    /// demands (section 4.1, item 2): that keeps a server that is down from
+    /// being flooded.
+    pub fn without_waiting(mut self) -> Self {
+        self.waits_its_turn = false;
+        self
+    }
+
+    /// True if a connection has to use TLS.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The host's name or address; an IPv6 address has no brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The TCP port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Fails if a connection would need TLS, and there is none.
+    pub(crate) fn check_secure(&self) -> Result<(), Error> {
+        #[cfg(not(feature = "rustls"))]
+        if self.secure {
+            return Err(Error::Url(
+                "wss needs the feature rustls, or a stream of another TLS library",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn limits(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        self.waits_its_turn
+    }
+
+    /// A handshake with a key of its own.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        let mut request = ClientRequest::new(self.secure, &self.host, self.port, &self.target);
+        for name in &self.subprotocols {
+            request = request.subprotocol(name);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let is_authorized =
+            |(name, _): &(String, String)| name.eq_ignore_ascii_case("Authorization");
+        if let Some(value) =
+            self.authorization.as_ref().filter(|_| !self.headers.iter().any(is_authorized))
+        {
+            request = request.header("Authorization", value);
+        }
+        Ok(Client::new(request, Seed::from_os()?, self.config.clone())?)
+    }
+}
+
+/// Without header lines: they may be secrets.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("secure", &self.secure)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.target)
+            .field("subprotocols", &self.subprotocols)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "url")]
+impl TryFrom<&str> for Endpoint {
+    type Error = Error;
+
+    fn try_from(url: &str) -> Result<Self, Error> {
+        Self::from_url(url)
+    }
+}
+
+#[cfg(feature = "url")]
+impl TryFrom<&String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(url: &String) -> Result<Self, Error> {
+        Self::from_url(url)
+    }
+}
+
+/// RFC 7617, section 2.
+pub(super) fn basic(user: &[u8], password: &[u8]) -> String {
+    format!("Basic {}", STANDARD.encode([user, b":", password].concat()))
+}

@@ -1,0 +1,28 @@
+//! What the adapters have in common: where to connect to and how
+//! ([`Endpoint`]), what can go wrong ([`Error`]), when to try again
+//! ([`Backoff`]).
+//!
+//! Layer: above the engine, below the adapters. Moves no bytes itself.
+
+mod backoff;
+mod endpoint;
+mod error;
+mod inbox;
+#[cfg(feature = "url")]
+mod redirect;
+#[cfg(feature = "rustls")]
+pub mod tls;
+mod turn;
+mod watch;
+
+pub use backoff::Backoff;
+pub use endpoint::Endpoint;
+pub use error::{Error, Refused};
+
+pub(crate) use inbox::Inbox;
+pub(crate) use turn::Turn;
+pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
+
+/// Payloads from here on are written from where they are, behind their
+/// header; shorter ones are copied, which costs less than a second slice.
+pub(crate) const VECTORED_LEN: usize = 4 << 10;
