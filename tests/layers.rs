@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("message", &["close", "connection", "control", "error"]),
     ("handshake", &["buf", "config", "connection", "extension", "seed", "time"]),
-    ("net", &["blocking", "buf", "config", "connection", "error", "handshake", "seed", "time"]),
+    ("net", &["buf", "config", "connection", "error", "handshake", "seed", "time"]),
     (
         "blocking",
         &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
