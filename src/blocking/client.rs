@@ -6,9 +6,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use super::socket::WebSocket;
 use super::stream::Stream;
 use super::transport::Transport;
-use super::wire::{Patience, Waited, Wire};
-use crate::handshake::{Client, Reply, ResponseError};
-use crate::net::{Backoff, Endpoint, Error, Turn};
+use super::wire::{Patience, Wire};
+use crate::net::{Backoff, ClientOpening, Endpoint, Error, Turn, Waited};
 
 /// Connects to a URL (with the feature `url`) or an [`Endpoint`] over TCP, with
 /// TLS if it is a secure one, and shakes hands. Follows redirects.
@@ -75,12 +74,12 @@ where
     E: TryInto<Endpoint>,
     Error: From<E::Error>,
 {
-    shake_hands(endpoint.try_into()?.client()?, stream)
+    shake_hands(ClientOpening::new(&endpoint.try_into()?)?, stream)
 }
 
 fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
-    let client = endpoint.client()?;
+    let opening = ClientOpening::new(endpoint)?;
     endpoint.check_secure()?;
     let _turn = match endpoint.waits_its_turn() {
         true => Some(wait_for_turn(endpoint)?),
@@ -88,7 +87,7 @@ fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     };
     let stream = open_stream(endpoint)?;
     stream.set_nodelay(true)?;
-    shake_hands(client, Stream::open(endpoint, stream)?)
+    shake_hands(opening, Stream::open(endpoint, stream)?)
 }
 
 fn wait_for_turn(endpoint: &Endpoint) -> io::Result<Turn> {
@@ -114,50 +113,17 @@ fn open_stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
 }
 
 /// The handshake, from the request to the open connection.
-fn shake_hands<S: Transport>(mut client: Client, stream: S) -> Result<WebSocket<S>, Error> {
+fn shake_hands<S: Transport>(mut opening: ClientOpening, stream: S) -> Result<WebSocket<S>, Error> {
     let mut wire = Wire::new(stream);
-    client.write_request(&mut wire.tx)?;
-    let mut until = client.handle_timeout(wire.now())?;
-    if wire.flush(Patience::Until(until))? != Waited::Done {
-        return Err(ResponseError::Timeout.into());
+    opening.start(wire.now(), &mut wire.tx)?;
+    if wire.flush(Patience::Until(opening.until()))? != Waited::Done {
+        return Err(opening.not_sent());
     }
-    let mut is_late = false;
     loop {
-        let reply = match client.receive(wire.inbox.unread())? {
-            Some(reply) => reply,
-            None => match wire.read(until) {
-                Ok(Waited::Done) if !is_late => {
-                    // It may be complete now; if not, it has had its time.
-                    is_late = until.is_some_and(|until| wire.now() >= until);
-                    continue;
-                }
-                Ok(Waited::Eof) => client.receive_eof(wire.inbox.unread())?,
-                // A refusal whose body was cut short, by time or by an
-                // error, is told as far as it has come.
-                Ok(Waited::TimedOut | Waited::Done) => match client.handle_timeout(wire.now()) {
-                    Ok(next) => {
-                        until = next;
-                        continue;
-                    }
-                    Err(error) => {
-                        let reply = client.receive_eof(wire.inbox.unread());
-                        reply.map_err(|_| error)?
-                    }
-                },
-                Err(error) => match client.receive_eof(wire.inbox.unread()) {
-                    Ok(reply) => reply,
-                    Err(_) => return Err(error.into()),
-                },
-            },
-        };
-        match reply {
-            Reply::Accepted(response) => {
-                let head_len = response.head_len();
-                let ws = response.open();
-                wire.inbox.consume(head_len);
-                return Ok(WebSocket::new(wire, ws));
-            }
-            Reply::Refused(refusal) => return Err(Error::Refused(refusal.into())),
+        let read = wire.read(opening.until());
+        let now = wire.now();
+        if let Some(ws) = opening.receive(read, &mut wire.inbox, now)? {
+            return Ok(WebSocket::new(wire, ws));
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::io;
 
 use super::transport::Transport;
-use super::wire::{Patience, Waited, Wire};
+use super::wire::{Patience, Wire};
 use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection, Event};
 use crate::error::SendError;
 use crate::message::{Assembler, Incoming, Message};
-use crate::net::{Error, Inbox, VECTORED_LEN, Watch, linger_until, write_patience};
+use crate::net::{Error, Inbox, VECTORED_LEN, Waited, Watch, linger_until, write_patience};
 
 /// An open connection over a blocking stream.
 ///

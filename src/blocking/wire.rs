@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use super::transport::Transport;
-use crate::net::Inbox;
+use crate::net::{Inbox, Waited};
 use crate::time::{Clock, Instant};
 
 /// Output memory that is kept between messages; more goes back.
@@ -14,17 +14,6 @@ const KEEP_LEN: usize = 64 << 10;
 
 /// As exact as the waits of the system are.
 const TICK: Duration = Duration::from_millis(2);
-
-/// What became of a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
-    /// It was done.
-    Done,
-    /// The stream has ended.
-    Eof,
-    /// It was not done in time.
-    TimedOut,
-}
 
 #[derive(Debug)]
 pub(super) struct Wire<S> {

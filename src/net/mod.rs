@@ -8,6 +8,7 @@ mod backoff;
 mod endpoint;
 mod error;
 mod inbox;
+mod opening;
 #[cfg(feature = "url")]
 mod redirect;
 #[cfg(feature = "rustls")]
@@ -20,6 +21,7 @@ pub use endpoint::Endpoint;
 pub use error::{Error, Refused};
 
 pub(crate) use inbox::Inbox;
+pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
 pub(crate) use turn::Turn;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
 
