@@ -18,25 +18,27 @@
 //! | `count=KEY` | does not echo; counts the messages under KEY |
 //! | `counted=KEY` | sends that count as text on open |
 
-use std::collections::HashMap;
+mod contract;
+
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{env, io, thread};
+use std::{io, thread};
 
+use contract::{Counts, Wishes, parse_args, pieces};
 use sockeye::blocking::{Error, WebSocket, accept_with};
-use sockeye::handshake::{Accept, Rejection};
-use sockeye::{CloseCode, Config, Incoming, Message};
+use sockeye::handshake::Rejection;
+use sockeye::{Config, Incoming, Message};
 
 /// Threads at once; whoever comes then is told to come again.
 const MAX_CONNECTIONS: usize = 1000;
 
-const USAGE: &str = "usage: echo_server [ADDR] [--max-message BYTES]";
-
 fn main() -> ExitCode {
-    match parse_args().and_then(|(addr, max)| run(&addr, max).map_err(|e| format!("{addr}: {e}"))) {
+    let result = parse_args("echo_server")
+        .and_then(|(addr, config)| run(&addr, &config).map_err(|e| format!("{addr}: {e}")));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("echo_server: {message}");
@@ -45,27 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse_args() -> Result<(String, u64), String> {
-    let (mut addr, mut max_message) = (None, 32 << 20);
-    let mut args = env::args().skip(1);
-    while let Some(arg) = args.next() {
-        if arg == "--max-message" {
-            let bytes = args.next().and_then(|bytes| bytes.parse().ok());
-            max_message = bytes.ok_or_else(|| format!("--max-message needs a number; {USAGE}"))?;
-        } else if arg.starts_with('-') || addr.is_some() {
-            return Err(USAGE.into());
-        } else {
-            addr = Some(arg);
-        }
-    }
-    Ok((addr.unwrap_or_else(|| "127.0.0.1:9001".into()), max_message))
-}
-
-fn run(addr: &str, max_message: u64) -> io::Result<()> {
-    let mut config = Config::default();
-    config.max_message_len = max_message;
-    config.max_frame_len = max_message;
-    let config = Arc::new(config);
+fn run(addr: &str, config: &Arc<Config>) -> io::Result<()> {
     let counts = Arc::new(Counts::default());
     let open = Arc::new(AtomicUsize::new(0));
 
@@ -125,54 +107,10 @@ fn turn_away(mut stream: TcpStream) {
     }
 }
 
-/// Messages counted under each key.
-#[derive(Default)]
-struct Counts(Mutex<HashMap<String, u64>>);
-
-impl Counts {
-    fn add(&self, key: &str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(key.into()).or_default() += 1;
-    }
-
-    fn get(&self, key: &str) -> u64 {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(key).copied().unwrap_or_default()
-    }
-}
-
-/// What the query asks for.
-struct Wishes(HashMap<String, String>);
-
-impl Wishes {
-    fn parse(query: &str) -> Self {
-        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.0.contains_key(key)
-    }
-
-    fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn number<N: std::str::FromStr>(&self, key: &str) -> Option<N> {
-        self.text(key)?.parse().ok()
-    }
-}
-
 fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let mut wishes = Wishes::parse("");
-    let accepted = accept_with(stream, config.clone(), |request| {
-        wishes = Wishes::parse(request.query().unwrap_or_default());
-        if let Some(status) = wishes.number("status") {
-            return Rejection::new(status).body(format!("you asked for {status}\n")).into();
-        }
-        let first = request.subprotocols().next().filter(|_| !wishes.has("noproto"));
-        Accept::new().subprotocol(first).into()
-    })?;
+    let mut wishes = Wishes::none();
+    let accepted = accept_with(stream, config.clone(), |request| wishes.answer(request))?;
     let Some(mut ws) = accepted else { return Ok(()) };
 
     if let Some(key) = wishes.text("counted") {
@@ -188,10 +126,7 @@ fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(),
         thread::sleep(Duration::from_millis(50));
         return Ok(());
     }
-    if let Some(code) = wishes.text("close") {
-        // Without a number: a Close without a body.
-        let code = code.parse().ok().map(CloseCode::new);
-        let reason = wishes.text("reason").unwrap_or_default();
+    if let Some((code, reason)) = wishes.close() {
         ws.command(|ws, out| ws.close(code, reason, out))?;
     }
     echo(&mut ws, &wishes, counts)
@@ -199,7 +134,7 @@ fn serve(stream: TcpStream, config: &Arc<Config>, counts: &Counts) -> Result<(),
 
 /// Answers until the connection is closed.
 fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Result<(), Error> {
-    let fragments: usize = wishes.number("fragment").unwrap_or(1).max(1);
+    let fragments = wishes.fragments();
     while ws.ready()? {
         while let Some(incoming) = ws.next_incoming() {
             let reply = match incoming {
@@ -232,19 +167,16 @@ fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Resu
     Ok(())
 }
 
-/// Sends a message in so many frames, of as equal a length as can be.
+/// Sends a message in so many frames.
 fn send_fragmented(
     ws: &mut WebSocket<TcpStream>,
     message: &Message<'_>,
     fragments: usize,
 ) -> Result<(), Error> {
-    let mut rest = message.as_bytes();
-    for left in (1..=fragments).rev() {
-        let (piece, behind) = rest.split_at(rest.len() / left);
-        rest = behind;
+    for (piece, fin) in pieces(message.as_bytes(), fragments) {
         ws.command(|ws, out| match message {
-            Message::Text(_) => ws.send_text_fragment(piece, left == 1, out),
-            Message::Binary(_) => ws.send_binary_fragment(piece, left == 1, out),
+            Message::Text(_) => ws.send_text_fragment(piece, fin, out),
+            Message::Binary(_) => ws.send_binary_fragment(piece, fin, out),
         })?;
     }
     Ok(())

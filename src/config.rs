@@ -48,6 +48,15 @@ pub struct Config {
     /// Default: true (section 5.5.2 demands an answer).
     pub auto_pong: bool,
 
+    /// Bytes of output that an adapter queues while the network does not take
+    /// them. What comes when there are more waits or is refused, and nothing
+    /// is read, so that a peer which never reads cannot make memory grow. The
+    /// message that passes the limit is queued whole.
+    ///
+    /// Default: 1 MiB. It holds the messages of a busy second; a peer that is
+    /// further behind should be waited for, or let go.
+    pub max_queued_len: usize,
+
     /// Bytes of the head of a request or reply, with its blank line. A server
     /// answers 431 to more.
     ///
@@ -111,6 +120,7 @@ impl Default for Config {
             max_frame_len: 16 << 20,
             max_fragments: 1 << 18,
             auto_pong: true,
+            max_queued_len: 1 << 20,
             max_head_len: 16 << 10,
             max_headers: 100,
             max_target_len: 8000,

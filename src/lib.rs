@@ -45,6 +45,8 @@ mod message;
 pub mod net;
 mod seed;
 mod time;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod utf8;
 
 pub use buf::{FixedOutput, Input, Output};

@@ -29,6 +29,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "blocking",
         &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
     ),
+    (
+        "tokio",
+        &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
+    ),
 ];
 
 /// Crates and parts of std that only these modules may name.
@@ -38,7 +42,12 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("base64", &["handshake", "net"]),
     ("rand", &["seed"]),
     ("url", &["net"]),
-    ("std", &["blocking", "net", "seed", "time"]),
+    ("rustls", &["blocking", "net"]),
+    ("tokio", &["tokio"]),
+    ("tokio_rustls", &["tokio"]),
+    ("futures_core", &["tokio"]),
+    ("futures_sink", &["tokio"]),
+    ("std", &["blocking", "net", "seed", "time", "tokio"]),
 ];
 
 /// The code of each module, without comments and tests.

@@ -32,6 +32,11 @@ pub enum Error {
     },
     /// The peer broke a rule; it has been told.
     Protocol(ProtocolError),
+    /// More output is queued than [`Config::max_queued_len`] allows: wait for
+    /// room, or let the peer go.
+    ///
+    /// [`Config::max_queued_len`]: crate::Config::max_queued_len
+    QueueFull,
     /// The server refused the handshake.
     Refused(Refused),
     /// The request that came cannot open a connection; it has been answered.
@@ -69,6 +74,7 @@ impl Error {
             }
             Self::Build(_)
             | Self::Protocol(_)
+            | Self::QueueFull
             | Self::Request(_)
             | Self::Send(_)
             | Self::Url(_) => false,
@@ -85,6 +91,7 @@ impl fmt::Display for Error {
             Self::Lost { inside_frame: true } => f.write_str("connection cut inside a frame"),
             Self::Lost { .. } => f.write_str("connection lost without a closing handshake"),
             Self::Protocol(e) => e.fmt(f),
+            Self::QueueFull => f.write_str("too much output is queued: wait for room"),
             Self::Refused(refused) => write!(f, "server refused with status {}", refused.status()),
             Self::Request(e) => e.fmt(f),
             Self::Response(e) => e.fmt(f),
@@ -106,6 +113,7 @@ impl core::error::Error for Error {
             Self::Send(e) => Some(e),
             Self::DeadlineExceeded
             | Self::Lost { .. }
+            | Self::QueueFull
             | Self::Refused(_)
             | Self::Timeout(_)
             | Self::Url(_) => None,

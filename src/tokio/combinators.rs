@@ -1,0 +1,87 @@
+//! `Stream` and `Sink`, for those who want combinators.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::socket::WebSocket;
+use super::split::{Reader, Sender};
+use crate::message::Message;
+use crate::net::Error;
+
+/// What [`WebSocket::read`] gives; after an error, nothing.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
+    type Item = Result<Message<'static>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.intake.has_ended {
+            return Poll::Ready(None);
+        }
+        let result = ready!(self.poll_read(cx));
+        self.intake.has_ended = result.is_err();
+        Poll::Ready(result.transpose())
+    }
+}
+
+/// What [`Reader::read`] gives; after an error, nothing.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Reader<S> {
+    type Item = Result<Message<'static>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.intake.has_ended {
+            return Poll::Ready(None);
+        }
+        let result = ready!(self.poll_read(cx));
+        self.intake.has_ended = result.is_err();
+        Poll::Ready(result.transpose())
+    }
+}
+
+/// Ready while no more is queued than
+/// [`Config::max_queued_len`](crate::Config::max_queued_len). Closing starts
+/// the closing handshake with 1000: go on receiving until its end.
+impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Message<'m>> for WebSocket<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.driver.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
+        Ok(self.driver.queue(&message)?)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.driver.poll_flush(&mut &[][..], cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.driver.start_close()?;
+        self.driver.poll_flush(&mut &[][..], cx)
+    }
+}
+
+/// As that of [`WebSocket`].
+impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Message<'m>> for Sender<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_room(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
+        Ok(self.with_driver(|driver| driver.queue(&message))?)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_to(self.mark(), cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.with_driver(|driver| driver.start_close())?;
+        self.poll_flush_to(self.mark(), cx)
+    }
+}

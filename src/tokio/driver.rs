@@ -1,0 +1,323 @@
+//! The engine and its stream, polled: what a [`WebSocket`](super::WebSocket)
+//! does by itself and its halves do under a lock.
+
+use core::task::{Context, Poll, ready};
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::intake::Intake;
+use super::shutdown::{Member, Phase};
+use super::wire::Wire;
+use crate::close::CloseCode;
+use crate::connection::{Connection, PreparedMessage};
+use crate::error::SendError;
+use crate::message::Message;
+use crate::net::{Error, Inbox, Watch, linger_until, write_patience};
+use crate::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Driver<S> {
+    pub(super) wire: Wire<S>,
+    pub(super) ws: Connection,
+    watch: Watch,
+    /// Our direction is broken; the peer's may still hold its Close frame.
+    cannot_write: bool,
+    /// The connection is over; what is left is to hang up, by this time.
+    hang_up_until: Option<Instant>,
+    /// The server that this connection belongs to, if it can be shut down.
+    pub(super) member: Option<Member>,
+}
+
+impl<S> Driver<S> {
+    pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
+        let mut driver = Self {
+            wire,
+            ws,
+            watch: Watch::default(),
+            cannot_write: false,
+            hang_up_until: None,
+            member: None,
+        };
+        driver.watch.start(&mut driver.ws, driver.wire.now());
+        driver
+    }
+
+    /// True while there is room for more output.
+    pub(super) fn has_room(&self) -> bool {
+        self.wire.queued_len() <= self.ws.config().max_queued_len
+    }
+
+    /// Encodes a message and copies it.
+    pub(super) fn queue(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        match message {
+            Message::Binary(data) => self.ws.send_binary(data, self.wire.tx()),
+            Message::Text(text) => self.ws.send_text(text, self.wire.tx()),
+        }
+    }
+
+    /// Copies a message encoded beforehand, if there is room.
+    pub(super) fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        if !self.has_room() {
+            return Err(Error::QueueFull);
+        }
+        Ok(self.ws.send_prepared(message, self.wire.tx())?)
+    }
+
+    /// Starts the closing handshake with 1000, if nobody has.
+    pub(super) fn start_close(&mut self) -> Result<(), SendError> {
+        if !self.ws.is_open() {
+            return Ok(());
+        }
+        self.ws.close(Some(CloseCode::NORMAL_CLOSURE), "", self.wire.tx())
+    }
+
+    /// Ends the connection here and now, with no closing handshake.
+    pub(super) fn abort(&mut self) {
+        self.ws.abort();
+        self.cannot_write = true;
+        self.wire.discard_output();
+    }
+
+    /// What a task may be waiting for, to tell whether it has changed: bytes
+    /// written, and how far the end has come.
+    pub(super) fn progress(&self) -> (u64, [bool; 3]) {
+        let ws = &self.ws;
+        let end = [ws.is_open(), ws.should_close_transport(), self.cannot_write];
+        (self.wire.written(), end)
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        self.member.as_ref().map(Member::phase)
+    }
+
+    pub(super) fn note_time(&mut self) {
+        self.watch.note_time(&mut self.ws, || self.wire.now());
+    }
+
+    /// A deadline has passed, and nothing was there to be read or taken.
+    fn judge(&mut self) {
+        let now = self.wire.now();
+        self.watch.judge(&mut self.ws, now, self.wire.tx());
+    }
+
+    /// When to judge, if nothing happens before. While the peer takes nothing
+    /// of what we send, it cannot answer what is queued behind either.
+    fn due(&self) -> Option<Instant> {
+        let next = self.watch.next()?;
+        if self.ws.close_deadline().is_some() {
+            return Some(next);
+        }
+        match (self.wire.stalled_since(), write_patience(self.ws.config())) {
+            (Some(since), Some(patience)) => Some(next.max(since + patience)),
+            _ => Some(next),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    // ---- receiving -------------------------------------------------------
+
+    /// Ready with true when there are bytes to process, with false when the
+    /// connection was closed in good order. Sends what is queued; reads nothing
+    /// while too much is.
+    pub(super) fn poll_ready(
+        &mut self,
+        inbox: &mut Inbox,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Error>> {
+        if !inbox.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        loop {
+            let phase = self.phase();
+            self.obey(phase);
+            self.note_time();
+            if self.ws.should_close_transport() {
+                return self.poll_end(inbox, cx);
+            }
+            // If the peer has closed its end, what it said before that can
+            // still be read.
+            if let Poll::Ready(Err(error)) = self.poll_write(&mut &[][..], cx) {
+                if !is_gone(&error) {
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+            if self.has_room() {
+                match self.wire.poll_read(inbox, cx) {
+                    Poll::Ready(Ok(0)) => {
+                        self.ws.receive_eof();
+                        continue;
+                    }
+                    Poll::Ready(Ok(_)) => {
+                        if !self.watch.is_too_late(|| self.wire.now(), false) {
+                            return Poll::Ready(Ok(true));
+                        }
+                        self.judge();
+                        if self.ws.should_close_transport() {
+                            continue;
+                        }
+                        return Poll::Ready(Ok(true));
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(self.broken(error)),
+                    Poll::Pending => {}
+                }
+            }
+            if let Some(member) = &mut self.member {
+                member.register(cx.waker());
+                if self.phase() != phase {
+                    continue;
+                }
+            }
+            // A task that has used up its turn is told that there is nothing to
+            // read, which may not be so; but then it is told the same of time.
+            ready!(self.wire.alarm.poll(self.due(), cx));
+            self.judge();
+        }
+    }
+
+    /// Ready with the next whole message, or `None` at the end.
+    pub(super) fn poll_message(
+        &mut self,
+        intake: &mut Intake,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message<'static>>, Error>> {
+        loop {
+            if let Some(message) = intake.next_message(&mut self.ws, self.wire.tx()) {
+                self.note_time();
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if !ready!(self.poll_ready(&mut intake.inbox, cx))? {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    /// The stream failed. After a closing handshake that is no news.
+    fn broken(&mut self, error: io::Error) -> Result<bool, Error> {
+        self.cannot_write = true;
+        if self.ws.receive_eof().is_clean() { Ok(false) } else { Err(error.into()) }
+    }
+
+    /// The connection is over: closes the stream in good order, and gives the
+    /// error that it ended with, if any.
+    fn poll_end(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if !self.cannot_write {
+            let until = match self.hang_up_until {
+                Some(until) => until,
+                None => linger_until(&self.ws, self.wire.now()),
+            };
+            self.hang_up_until = Some(until);
+            ready!(self.wire.poll_hang_up(inbox, until, cx));
+            self.cannot_write = true;
+        }
+        inbox.consume(usize::MAX);
+        Poll::Ready(match Error::of(&self.ws.receive_eof()) {
+            Some(error) => Err(error),
+            None => Ok(false),
+        })
+    }
+
+    /// Does what the phase of the server asks for.
+    fn obey(&mut self, phase: Option<Phase>) {
+        match phase {
+            Some(Phase::Closing) if self.ws.is_open() => {
+                // A `Vec` has room for any Close frame.
+                let _ = self.ws.close(Some(CloseCode::GOING_AWAY), "", self.wire.tx());
+            }
+            Some(Phase::Dropping) => self.abort(),
+            _ => {}
+        }
+    }
+
+    // ---- sending ---------------------------------------------------------
+
+    /// Encodes a message. Gives what has to be written behind the output, from
+    /// where it is; all else was copied.
+    pub(super) fn encode<'m>(&mut self, message: &'m Message<'_>) -> Result<&'m [u8], SendError> {
+        let payload = message.as_bytes();
+        // A client's payload has to be copied anyway, to be masked.
+        if !self.ws.is_server() || !self.wire.is_worth_a_slice(payload.len()) {
+            self.queue(message)?;
+            return Ok(&[]);
+        }
+        let header = match message {
+            Message::Binary(data) => self.ws.begin_binary(data, true)?,
+            Message::Text(text) => self.ws.begin_text(text, true)?,
+        };
+        self.wire.tx().extend_from_slice(header.as_bytes());
+        Ok(payload)
+    }
+
+    /// As [`encode`](Self::encode), for a message encoded beforehand.
+    pub(super) fn encode_prepared<'m>(
+        &mut self,
+        message: &'m PreparedMessage,
+    ) -> Result<&'m [u8], SendError> {
+        if self.wire.is_worth_a_slice(message.as_bytes().len()) {
+            self.ws.begin_prepared(message)?;
+            return Ok(message.as_bytes());
+        }
+        self.ws.send_prepared(message, self.wire.tx())?;
+        Ok(&[])
+    }
+
+    /// Ready when the stream has taken all that is queued, and `payload`
+    /// behind it.
+    pub(super) fn poll_flush(
+        &mut self,
+        payload: &mut &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            // Notes and appends nothing: a header may be waiting for its
+            // payload.
+            self.note_time();
+            if let Poll::Ready(result) = self.poll_write(payload, cx) {
+                *payload = &[];
+                return Poll::Ready(result.map_err(Into::into));
+            }
+            ready!(self.wire.alarm.poll(self.due(), cx));
+            // What is sent now goes behind the payload.
+            self.wire.tx().extend_from_slice(core::mem::take(payload));
+            self.judge();
+            if self.ws.should_close_transport() {
+                return Poll::Ready(match Error::of(&self.ws.receive_eof()) {
+                    Some(error) => Err(error),
+                    None => Ok(()),
+                });
+            }
+        }
+    }
+
+    /// Ready when there is room for more output.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_flush(&mut &[][..], cx) {
+            Poll::Pending if self.has_room() => Poll::Ready(Ok(())),
+            result => result,
+        }
+    }
+
+    /// Writes what there is to send, if that is still possible.
+    fn poll_write(&mut self, payload: &mut &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cannot_write && (self.wire.queued_len() > 0 || !payload.is_empty()) {
+            // What was written last may be half a frame.
+            self.wire.discard_output();
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let result = self.wire.poll_flush(payload, cx);
+        if let Poll::Ready(Err(_)) = &result {
+            self.cannot_write = true;
+        }
+        result
+    }
+}
+
+/// The peer has closed its end.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+}
