@@ -45,6 +45,8 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("rustls", &["blocking", "net"]),
     ("tokio", &["tokio"]),
     ("tokio_rustls", &["tokio"]),
+    ("http", &["http", "tokio"]),
+    ("hyper_util", &["tokio"]),
     ("futures_core", &["tokio"]),
     ("futures_sink", &["tokio"]),
     ("std", &["blocking", "net", "seed", "time", "tokio"]),

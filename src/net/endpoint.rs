@@ -47,6 +47,18 @@ pub struct Endpoint {
     waits_its_turn: bool,
     #[cfg(feature = "rustls")]
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "proxy")]
+    proxy: Proxy,
+}
+
+/// How to get to an endpoint.
+#[cfg(feature = "proxy")]
+#[derive(Clone)]
+pub(crate) enum Proxy {
+    /// As the environment says.
+    Environment,
+    None,
+    Url(String),
 }
 
 impl Endpoint {
@@ -67,6 +79,8 @@ impl Endpoint {
             waits_its_turn: true,
             #[cfg(feature = "rustls")]
             tls: None,
+            #[cfg(feature = "proxy")]
+            proxy: Proxy::Environment,
         }
     }
 
@@ -150,6 +164,28 @@ impl Endpoint {
         self
     }
 
+    /// Sets the proxy for `tokio::connect`: the URL of an HTTP proxy (`http` or
+    /// `https`, asked to CONNECT, for `ws` as well) or a SOCKS 5 proxy
+    /// (`socks5`; with `socks5h` the proxy looks up the host's name). A user
+    /// name and a password in it are for the proxy.
+    ///
+    /// Otherwise it is what the environment names in `HTTP_PROXY` (for `ws`),
+    /// `HTTPS_PROXY` (for `wss`), `ALL_PROXY` and `NO_PROXY`, in capitals or
+    /// not, read as curl reads them. `blocking::connect` knows no proxies: make
+    /// the tunnel, and hand it to `blocking::handshake`.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, url: &str) -> Self {
+        self.proxy = Proxy::Url(url.into());
+        self
+    }
+
+    /// Connects straight to the host, whatever the environment names.
+    #[cfg(feature = "proxy")]
+    pub fn without_proxy(mut self) -> Self {
+        self.proxy = Proxy::None;
+        self
+    }
+
     /// True if a connection has to use TLS.
     pub fn is_secure(&self) -> bool {
         self.secure
@@ -163,6 +199,18 @@ impl Endpoint {
     /// The TCP port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    #[cfg(feature = "proxy")]
+    pub(crate) fn proxy_choice(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// The same way of using TLS, for another host.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn secure_to(&self, host: &str) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']').into();
+        Self { host, secure: true, ..self.clone() }
     }
 
     /// Fails if a connection would need TLS, and there is none.

@@ -2,6 +2,7 @@
 //! of a handshake.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -32,6 +33,8 @@ pub enum Error {
     },
     /// The peer broke a rule; it has been told.
     Protocol(ProtocolError),
+    /// The proxy could not be reached, or did not let us through.
+    Proxy(Box<dyn core::error::Error + Send + Sync>),
     /// More output is queued than [`Config::max_queued_len`] allows: wait for
     /// room, or let the peer go.
     ///
@@ -67,7 +70,11 @@ impl Error {
     /// server is in trouble, and the request is not what is wrong.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::DeadlineExceeded | Self::Io(_) | Self::Lost { .. } | Self::Timeout(_) => true,
+            Self::DeadlineExceeded
+            | Self::Io(_)
+            | Self::Lost { .. }
+            | Self::Proxy(_)
+            | Self::Timeout(_) => true,
             Self::Refused(refused) => matches!(refused.status(), 408 | 425 | 429 | 500..),
             Self::Response(error) => {
                 matches!(error, ResponseError::EndOfStream | ResponseError::Timeout)
@@ -91,6 +98,7 @@ impl fmt::Display for Error {
             Self::Lost { inside_frame: true } => f.write_str("connection cut inside a frame"),
             Self::Lost { .. } => f.write_str("connection lost without a closing handshake"),
             Self::Protocol(e) => e.fmt(f),
+            Self::Proxy(e) => write!(f, "proxy: {e}"),
             Self::QueueFull => f.write_str("too much output is queued: wait for room"),
             Self::Refused(refused) => write!(f, "server refused with status {}", refused.status()),
             Self::Request(e) => e.fmt(f),
@@ -108,6 +116,7 @@ impl core::error::Error for Error {
             Self::Build(e) => Some(e),
             Self::Io(e) => Some(e),
             Self::Protocol(e) => Some(e),
+            Self::Proxy(e) => Some(&**e),
             Self::Request(e) => Some(e),
             Self::Response(e) => Some(e),
             Self::Send(e) => Some(e),

@@ -20,6 +20,8 @@ pub use backoff::Backoff;
 pub use endpoint::Endpoint;
 pub use error::{Error, Refused};
 
+#[cfg(feature = "proxy")]
+pub(crate) use endpoint::Proxy;
 pub(crate) use inbox::Inbox;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
 pub(crate) use turn::Turn;

@@ -6,8 +6,11 @@ use core::task::Poll;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(not(feature = "proxy"))]
 use tokio::net::TcpStream;
 
+#[cfg(feature = "proxy")]
+use super::dial::dial;
 use super::socket::WebSocket;
 use super::stream::Stream;
 use super::time::{Alarm, Timer, TokioTimer};
@@ -118,8 +121,7 @@ async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
         false => None,
     };
     let stream = in_time(endpoint, async {
-        let stream = open_stream(endpoint).await?;
-        stream.set_nodelay(true)?;
+        let stream = dial(endpoint).await?;
         Stream::open(endpoint, stream).await
     });
     let stream = stream.await?;
@@ -143,8 +145,12 @@ async fn in_time<T>(
     .await
 }
 
-async fn open_stream(endpoint: &Endpoint) -> Result<TcpStream, Error> {
-    Ok(TcpStream::connect((endpoint.host(), endpoint.port())).await?)
+/// Connects to an endpoint, without TLS on top.
+#[cfg(not(feature = "proxy"))]
+async fn dial(endpoint: &Endpoint) -> io::Result<Stream> {
+    let stream = TcpStream::connect((endpoint.host(), endpoint.port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(Stream::Plain(stream))
 }
 
 /// The handshake, from the request to the open connection.

@@ -48,6 +48,8 @@
 
 mod client;
 mod combinators;
+#[cfg(feature = "proxy")]
+mod dial;
 mod driver;
 mod error;
 mod intake;

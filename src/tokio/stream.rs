@@ -20,23 +20,23 @@ use crate::net::{Endpoint, Error};
 pub enum Stream {
     /// `ws`: as it is.
     Plain(TcpStream),
-    /// `wss`.
+    /// `wss`; inside of it TCP, or TLS once more if the proxy speaks that.
     #[cfg(feature = "rustls")]
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Self>>),
 }
 
 impl Stream {
     /// Wraps a stream that leads to the endpoint; shakes hands if that uses
     /// TLS.
     #[cfg_attr(not(feature = "rustls"), allow(unused_variables, clippy::unused_async))]
-    pub(super) async fn open(endpoint: &Endpoint, stream: TcpStream) -> Result<Self, Error> {
+    pub(super) async fn open(endpoint: &Endpoint, stream: Self) -> Result<Self, Error> {
         #[cfg(feature = "rustls")]
         if endpoint.is_secure() {
             let (config, name) = endpoint.tls_parameters()?;
             let stream = TlsConnector::from(config).connect(name, stream).await?;
             return Ok(Self::Tls(Box::new(stream)));
         }
-        Ok(Self::Plain(stream))
+        Ok(stream)
     }
 }
 
