@@ -12,6 +12,8 @@ mod build;
 mod client;
 mod deadline;
 mod head;
+#[cfg(feature = "http")]
+mod http;
 mod refusal;
 mod reject;
 mod request;
@@ -23,6 +25,8 @@ pub use accept_key::accept_key;
 pub use build::BuildError;
 pub use client::{Client, ClientRequest, Reply, Response, ResponseError};
 pub use head::{HeadError, Headers};
+#[cfg(feature = "http")]
+pub use http::upgrade;
 pub use refusal::Refusal;
 pub use reject::Rejection;
 pub use request::{Accept, Answer, Request};

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::Error;
 use crate::config::Config;
-use crate::handshake::{Client, ClientRequest};
+use crate::handshake::{Client, ClientRequest, Response};
 use crate::seed::Seed;
 
 /// A server, and what a client says to it: host, port and target (or a URL),
@@ -45,11 +45,15 @@ pub struct Endpoint {
     config: Arc<Config>,
     pub(super) max_redirects: u32,
     waits_its_turn: bool,
+    on_response: Option<OnResponse>,
     #[cfg(feature = "rustls")]
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "proxy")]
     proxy: Proxy,
 }
+
+/// Looks at the reply that opens a connection.
+type OnResponse = Arc<dyn Fn(&Response<'_>) + Send + Sync>;
 
 /// How to get to an endpoint.
 #[cfg(feature = "proxy")]
@@ -77,6 +81,7 @@ impl Endpoint {
             config: Arc::new(Config::default()),
             max_redirects: 5,
             waits_its_turn: true,
+            on_response: None,
             #[cfg(feature = "rustls")]
             tls: None,
             #[cfg(feature = "proxy")]
@@ -138,6 +143,13 @@ impl Endpoint {
     /// redirects to.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Looks at the reply that opens the connection: its header lines, cookies
+    /// for example. A reply that refuses is [`Error::Refused`].
+    pub fn on_response(mut self, look: impl Fn(&Response<'_>) + Send + Sync + 'static) -> Self {
+        self.on_response = Some(Arc::new(look));
         self
     }
 
@@ -226,6 +238,12 @@ impl Endpoint {
 
     pub(crate) fn limits(&self) -> &Config {
         &self.config
+    }
+
+    pub(super) fn response_came(&self, response: &Response<'_>) {
+        if let Some(look) = &self.on_response {
+            look(response);
+        }
     }
 
     pub(crate) fn waits_its_turn(&self) -> bool {

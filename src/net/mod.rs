@@ -7,6 +7,8 @@
 mod backoff;
 mod endpoint;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 mod inbox;
 mod opening;
 #[cfg(feature = "url")]

@@ -29,6 +29,7 @@ pub(crate) enum Waited {
 /// A client's side.
 #[derive(Debug)]
 pub(crate) struct ClientOpening {
+    endpoint: Endpoint,
     client: Client,
     until: Option<Instant>,
     /// Bytes came after the deadline.
@@ -37,7 +38,8 @@ pub(crate) struct ClientOpening {
 
 impl ClientOpening {
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
-        Ok(Self { client: endpoint.client()?, until: None, is_late: false })
+        let client = endpoint.client()?;
+        Ok(Self { endpoint: endpoint.clone(), client, until: None, is_late: false })
     }
 
     /// Puts the request into `out`: its time begins.
@@ -89,6 +91,7 @@ impl ClientOpening {
         };
         match reply {
             Reply::Accepted(response) => {
+                self.endpoint.response_came(&response);
                 let head_len = response.head_len();
                 let ws = response.open();
                 inbox.consume(head_len);

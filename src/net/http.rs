@@ -1,0 +1,76 @@
+//! Endpoints and refusals from and to the types of the `http` crate.
+
+use alloc::vec::Vec;
+
+use http::Uri;
+
+use super::endpoint::Endpoint;
+use super::error::{Error, Refused};
+use crate::handshake::BuildError;
+
+/// Headers that the handshake sets itself, which a request may name anyway.
+const OWN: [&str; 5] =
+    ["connection", "host", "sec-websocket-key", "sec-websocket-version", "upgrade"];
+
+impl TryFrom<&Uri> for Endpoint {
+    type Error = Error;
+
+    fn try_from(uri: &Uri) -> Result<Self, Error> {
+        let secure = match uri.scheme_str() {
+            Some("ws" | "http") => false,
+            Some("wss" | "https") => true,
+            _ => return Err(Error::Url("the scheme of a WebSocket URL is ws or wss")),
+        };
+        let host = uri.host().ok_or(Error::Url("the URL has no host"))?;
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let endpoint = Self::new(host, port, target);
+        Ok(if secure { endpoint.secure() } else { endpoint })
+    }
+}
+
+impl TryFrom<Uri> for Endpoint {
+    type Error = Error;
+
+    fn try_from(uri: Uri) -> Result<Self, Error> {
+        Self::try_from(&uri)
+    }
+}
+
+/// The URI, the subprotocols and all other header lines of a request, but for
+/// those that every handshake has. Extensions are not the caller's to offer.
+impl<B> TryFrom<http::Request<B>> for Endpoint {
+    type Error = Error;
+
+    fn try_from(request: http::Request<B>) -> Result<Self, Error> {
+        let mut endpoint = Self::try_from(request.uri())?;
+        for (name, value) in request.headers() {
+            let value = value.to_str().map_err(|_| BuildError::InvalidHeaderValue)?;
+            if name == http::header::SEC_WEBSOCKET_PROTOCOL {
+                let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+                endpoint = names.fold(endpoint, Self::subprotocol);
+            } else if !OWN.contains(&name.as_str()) {
+                endpoint = endpoint.header(name.as_str(), value);
+            }
+        }
+        Ok(endpoint)
+    }
+}
+
+/// Lines that the `http` crate cannot hold are left out.
+impl From<Refused> for http::Response<Vec<u8>> {
+    fn from(refused: Refused) -> Self {
+        let mut response = Self::new(refused.body().to_vec());
+        *response.status_mut() = http::StatusCode::from_u16(refused.status())
+            .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in refused.headers() {
+            if let (Ok(name), Ok(value)) = (
+                http::HeaderName::from_bytes(name.as_bytes()),
+                http::HeaderValue::from_bytes(value),
+            ) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        response
+    }
+}
