@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(_) => {
-            eprintln!("tokio_echo_client: no end in sight, giving up");
+            eprintln!("tokio_echo_client: deadline exceeded, giving up");
             // A name that is still being looked up would be waited for.
             exit(1)
         }

@@ -1,0 +1,139 @@
+//! Processes: the examples as a user runs them.
+
+#![allow(dead_code)] // each test file uses some of it
+
+use std::env::{self, consts};
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use crate::sockets::Task;
+
+/// One of the examples, where cargo puts them; built if it is not there.
+pub fn example(name: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let path = profile.join("examples").join(format!("{name}{}", consts::EXE_SUFFIX));
+    let _building = BUILDING.lock().unwrap();
+    if !path.exists() {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--examples"]);
+        cargo.args(["--features", &features()]).arg("--target-dir").arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success());
+    }
+    path
+}
+
+/// A process that does not outlive its test.
+pub struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+}
+
+/// What a process said, and its exit status.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a process to its end.
+    #[track_caller]
+    pub fn of(command: &mut Command) -> Self {
+        let mut process = Process::start(command);
+        let stdout = Task::start(all_of(process.0.stdout.take().unwrap()));
+        let stderr = Task::start(all_of(process.0.stderr.take().unwrap()));
+        let (stdout, stderr) = (stdout.join(), stderr.join());
+        Self { status: process.0.wait().unwrap().code(), stdout, stderr }
+    }
+
+    /// It failed with this status and one line that has this word in it.
+    #[track_caller]
+    pub fn assert_failed(&self, status: i32, word: &str) {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        assert_eq!(self.stdout, "");
+        assert_eq!(self.stderr.matches('\n').count(), 1, "{self:?}");
+        assert!(self.stderr.ends_with('\n') && self.stderr.contains(word), "{word}: {self:?}");
+        assert!(!self.stderr.contains("panicked"), "{self:?}");
+    }
+}
+
+fn all_of(mut output: impl Read) -> impl FnOnce() -> String {
+    move || {
+        let mut all = String::new();
+        output.read_to_string(&mut all).unwrap();
+        all
+    }
+}
+
+/// A server among the examples, listening.
+pub struct Server {
+    _process: Process,
+    pub port: u16,
+    /// What it says about what goes wrong.
+    pub complaints: mpsc::Receiver<String>,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    pub fn start(name: &str, args: &[&str]) -> Self {
+        Self::of(Command::new(example(name)).arg("127.0.0.1:0").args(args))
+    }
+
+    pub fn of(command: &mut Command) -> Self {
+        let mut process = Process::start(command);
+        let (say, complaints) = mpsc::channel();
+        let stderr = BufReader::new(process.0.stderr.take().unwrap());
+        // Read to the end, or it would get stuck once the pipe is full.
+        thread::spawn(move || {
+            for line in stderr.lines() {
+                let _ = say.send(line.unwrap());
+            }
+        });
+        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        let (line, stdout) = Task::start(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            (line, stdout)
+        })
+        .join();
+        let port = line.trim_end().rsplit_once("://127.0.0.1:");
+        let port = port.and_then(|(_, port)| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("where? {line:?}"));
+        Self { _process: process, port, complaints, _stdout: stdout }
+    }
+}
+
+/// The features that this test was built with, and so the examples.
+fn features() -> String {
+    let all = [
+        ("http", cfg!(feature = "http")),
+        ("proxy", cfg!(feature = "proxy")),
+        ("rustls", cfg!(feature = "rustls")),
+        ("tokio", cfg!(feature = "tokio")),
+        ("tracing", cfg!(feature = "tracing")),
+        ("url", cfg!(feature = "url")),
+        ("webpki-roots", cfg!(feature = "webpki-roots")),
+    ];
+    let names = all.into_iter().filter_map(|(name, is_on)| is_on.then_some(name));
+    names.collect::<Vec<_>>().join(",")
+}
