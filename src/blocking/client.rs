@@ -27,17 +27,14 @@ where
     E: TryInto<Endpoint>,
     Error: From<E::Error>,
 {
-    let endpoint = endpoint.try_into()?;
-    let mut result = connect_once(&endpoint);
-    #[cfg(feature = "url")]
-    let mut endpoint = endpoint;
-    #[cfg(feature = "url")]
-    while let Err(Error::Refused(refused)) = &result {
-        let Some(next) = endpoint.redirected(refused) else { break };
-        endpoint = next;
-        result = connect_once(&endpoint);
+    let mut endpoint = endpoint.try_into()?;
+    loop {
+        let result = connect_once(&endpoint);
+        match endpoint.redirected(&result) {
+            Some(next) => endpoint = next,
+            None => return result,
+        }
     }
-    result
 }
 
 /// Waits as `backoff` says, then connects; again and again, for as long as

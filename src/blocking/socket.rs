@@ -363,16 +363,14 @@ impl<S: Transport> WebSocket<S> {
             // Whatever goes wrong now, the outcome is settled.
             let _ = self.wire.hang_up(until);
         }
-        match Error::of(&self.ws.receive_eof()) {
-            Some(error) => Err(error),
-            None => Ok(false),
-        }
+        self.watch.end(&mut self.ws).1.map_or(Ok(false), Err)
     }
 
     /// The stream failed. After a closing handshake that is no news.
     fn broken(&mut self, error: io::Error) -> Result<bool, Error> {
         self.cannot_write = true;
-        if self.ws.receive_eof().is_clean() { Ok(false) } else { Err(error.into()) }
+        let (closed, _) = self.watch.end(&mut self.ws);
+        if closed.is_clean() { Ok(false) } else { Err(error.into()) }
     }
 
     // ---- the rest --------------------------------------------------------

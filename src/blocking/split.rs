@@ -337,10 +337,7 @@ impl Reader {
         let mut state = self.shared.lock();
         state.error.get_or_insert(io::ErrorKind::NotConnected);
         self.shared.progress.notify_all();
-        match Error::of(&state.ws.receive_eof()) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.watch.end(&mut state.ws).1.map_or(Ok(()), Err)
     }
 
     fn hang_up(&mut self, until: Instant) -> io::Result<()> {

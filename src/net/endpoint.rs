@@ -43,6 +43,7 @@ pub struct Endpoint {
     /// The value of `Authorization`, from the URL.
     pub(super) authorization: Option<String>,
     config: Arc<Config>,
+    #[cfg_attr(not(feature = "url"), allow(dead_code))]
     pub(super) max_redirects: u32,
     waits_its_turn: bool,
     on_response: Option<OnResponse>,
@@ -120,8 +121,8 @@ impl Endpoint {
             if user.contains(&b':') {
                 return Err(Error::Url("a user name with a colon cannot be sent"));
             }
-            endpoint.authorization =
-                Some(basic(&user, &decode(url.password().unwrap_or_default())));
+            let password = decode(url.password().unwrap_or_default());
+            endpoint.authorization = Some(basic(&user, &password));
         }
         Ok(endpoint)
     }
@@ -150,6 +151,13 @@ impl Endpoint {
     /// for example. A reply that refuses is [`Error::Refused`].
     pub fn on_response(mut self, look: impl Fn(&Response<'_>) + Send + Sync + 'static) -> Self {
         self.on_response = Some(Arc::new(look));
+        self
+    }
+
+    /// Sends a user name and a password (Basic authorization, RFC 7617), as a
+    /// URL with them does. A colon cannot be part of the name.
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
+        self.authorization = Some(basic(user.as_bytes(), password.as_bytes()));
         self
     }
 
@@ -223,6 +231,16 @@ impl Endpoint {
     pub(crate) fn secure_to(&self, host: &str) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']').into();
         Self { host, secure: true, ..self.clone() }
+    }
+
+    /// Where to go instead, if an attempt to connect was answered with a
+    /// redirect that may be followed.
+    pub(crate) fn redirected<T>(&self, attempt: &Result<T, Error>) -> Option<Self> {
+        match attempt {
+            #[cfg(feature = "url")]
+            Err(Error::Refused(refused)) => self.redirected_by(refused),
+            _ => None,
+        }
     }
 
     /// Fails if a connection would need TLS, and there is none.
@@ -302,6 +320,6 @@ impl TryFrom<&String> for Endpoint {
 }
 
 /// RFC 7617, section 2.
-pub(super) fn basic(user: &[u8], password: &[u8]) -> String {
+fn basic(user: &[u8], password: &[u8]) -> String {
     format!("Basic {}", STANDARD.encode([user, b":", password].concat()))
 }

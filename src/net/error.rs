@@ -56,7 +56,7 @@ pub enum Error {
 
 impl Error {
     /// The error that a connection ended with, if it was one.
-    pub(crate) fn of(closed: &Closed) -> Option<Self> {
+    pub(super) fn of(closed: &Closed) -> Option<Self> {
         match closed.cause() {
             _ if closed.is_clean() => None,
             Cause::Protocol(error) => Some(Self::Protocol(error)),

@@ -15,6 +15,7 @@ mod opening;
 mod redirect;
 #[cfg(feature = "rustls")]
 pub mod tls;
+mod trace;
 mod turn;
 mod watch;
 

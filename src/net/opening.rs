@@ -8,6 +8,7 @@ use std::io;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::inbox::Inbox;
+use super::trace;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{
@@ -61,6 +62,21 @@ impl ClientOpening {
 
     /// Looks at what was read. `None`: read on.
     pub(crate) fn receive(
+        &mut self,
+        read: io::Result<Waited>,
+        inbox: &mut Inbox,
+        now: Instant,
+    ) -> Result<Option<Connection>, Error> {
+        let result = self.look(read, inbox, now);
+        match &result {
+            Ok(None) => {}
+            Ok(Some(ws)) => trace::opened("client", Ok(ws)),
+            Err(error) => trace::opened("client", Err(Some(error))),
+        }
+        result
+    }
+
+    fn look(
         &mut self,
         read: io::Result<Waited>,
         inbox: &mut Inbox,
@@ -142,6 +158,23 @@ where
 
     /// Looks at what was read. `None`: read on.
     pub(crate) fn receive(
+        &mut self,
+        read: io::Result<Waited>,
+        inbox: &mut Inbox,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Opened>, Error> {
+        let result = self.look(read, inbox, now, out);
+        match &result {
+            Ok(None) => {}
+            Ok(Some(Opened::Accepted(ws))) => trace::opened("server", Ok(ws)),
+            Ok(Some(Opened::Refused(error))) => trace::opened("server", Err(error.as_ref())),
+            Err(error) => trace::opened("server", Err(Some(error))),
+        }
+        result
+    }
+
+    fn look(
         &mut self,
         read: io::Result<Waited>,
         inbox: &mut Inbox,

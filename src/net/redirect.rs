@@ -14,7 +14,7 @@ const CREDENTIALS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"
 impl Endpoint {
     /// Where to go instead; `None` if this is no redirect, leads nowhere, or
     /// must not be followed: then the refusal is what it is.
-    pub(crate) fn redirected(&self, refused: &Refused) -> Option<Self> {
+    pub(super) fn redirected_by(&self, refused: &Refused) -> Option<Self> {
         if !matches!(refused.status(), 301 | 302 | 303 | 307 | 308) {
             return None;
         }

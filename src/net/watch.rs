@@ -4,9 +4,11 @@
 
 use core::time::Duration;
 
+use super::error::Error;
+use super::trace;
 use crate::buf::Output;
 use crate::config::Config;
-use crate::connection::Connection;
+use crate::connection::{Closed, Connection};
 use crate::time::Instant;
 
 /// How long the peer may take to end its side when the engine has no deadline
@@ -23,6 +25,8 @@ pub(crate) struct Watch {
     next: Option<Instant>,
     /// Reads in a row that found something after a deadline.
     late_reads: u32,
+    /// The end has been told.
+    has_ended: bool,
 }
 
 impl Watch {
@@ -52,6 +56,17 @@ impl Watch {
         out: &mut (impl Output + ?Sized),
     ) {
         self.next = ws.handle_timeout(now, out);
+    }
+
+    /// The transport has ended: how the connection did, and the error if that
+    /// was one.
+    pub(crate) fn end(&mut self, ws: &mut Connection) -> (Closed, Option<Error>) {
+        let closed = ws.receive_eof();
+        if !self.has_ended {
+            self.has_ended = true;
+            trace::ended(&closed);
+        }
+        (closed, Error::of(&closed))
     }
 
     /// Something was read. True: it came after a deadline, and a peer that

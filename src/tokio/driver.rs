@@ -196,7 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// The stream failed. After a closing handshake that is no news.
     fn broken(&mut self, error: io::Error) -> Result<bool, Error> {
         self.cannot_write = true;
-        if self.ws.receive_eof().is_clean() { Ok(false) } else { Err(error.into()) }
+        let (closed, _) = self.watch.end(&mut self.ws);
+        if closed.is_clean() { Ok(false) } else { Err(error.into()) }
     }
 
     /// The connection is over: closes the stream in good order, and gives the
@@ -212,10 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.cannot_write = true;
         }
         inbox.consume(usize::MAX);
-        Poll::Ready(match Error::of(&self.ws.receive_eof()) {
-            Some(error) => Err(error),
-            None => Ok(false),
-        })
+        Poll::Ready(self.watch.end(&mut self.ws).1.map_or(Ok(false), Err))
     }
 
     /// Does what the phase of the server asks for.
@@ -282,10 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.wire.tx().extend_from_slice(core::mem::take(payload));
             self.judge();
             if self.ws.should_close_transport() {
-                return Poll::Ready(match Error::of(&self.ws.receive_eof()) {
-                    Some(error) => Err(error),
-                    None => Ok(()),
-                });
+                return Poll::Ready(self.watch.end(&mut self.ws).1.map_or(Ok(()), Err));
             }
         }
     }

@@ -28,6 +28,7 @@ pub const CODES: [u16; 16] = [
 ];
 
 /// Fails unless a value has this shape, and shows it.
+#[allow(unused_macros)] // each test file uses some of it
 macro_rules! assert_shape {
     ($value:expr, $shape:pat $(if $guard:expr)?) => {
         match $value {
@@ -36,6 +37,7 @@ macro_rules! assert_shape {
         }
     };
 }
+#[allow(unused_imports)]
 pub(crate) use assert_shape;
 
 // ---- tasks -----------------------------------------------------------------------
