@@ -34,6 +34,7 @@
 //! ```
 
 mod client;
+mod layer;
 mod server;
 mod socket;
 mod split;
@@ -43,6 +44,7 @@ mod wire;
 
 pub use crate::net::{Error, Refused};
 pub use client::{connect, handshake, reconnect};
+pub use layer::OverTcp;
 pub use server::{accept, accept_with};
 pub use socket::WebSocket;
 pub use split::{Reader, Writer};

@@ -13,7 +13,9 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::layer::{Layer, OverTcp};
 use super::socket::WebSocket;
+use super::transport::Transport;
 use super::wire::is_timeout;
 use crate::buf::Output;
 use crate::close::CloseCode;
@@ -30,7 +32,7 @@ const HIGH_WATER: usize = 64 << 10;
 /// How often a write that waits looks at the deadlines.
 const TICK: Duration = Duration::from_millis(250);
 
-impl WebSocket<TcpStream> {
+impl<S: Transport + OverTcp> WebSocket<S> {
     /// Splits the connection for two threads. What the reader receives is
     /// answered (Pong, Close) whether the writer is used or not; deadlines are
     /// the reader's to keep, so somebody has to [`read`](Reader::read). A
@@ -41,9 +43,12 @@ impl WebSocket<TcpStream> {
     /// If the socket's time-out for writing cannot be set.
     pub fn split(self) -> io::Result<(Reader, Writer)> {
         let (stream, inbox, tx, clock) = self.wire.into_parts();
+        let (stream, layer) = stream.divide();
+        let is_plain = layer.is_none();
         stream.set_write_timeout(Some(TICK))?;
         let state = State {
             ws: self.ws,
+            layer,
             tx,
             in_flight: 0,
             written: 0,
@@ -52,10 +57,11 @@ impl WebSocket<TcpStream> {
             error: None,
         };
         let (state, progress) = (Mutex::new(state), Condvar::new());
-        let shared = Arc::new(Shared { stream, clock, state, progress });
+        let shared = Arc::new(Shared { stream, is_plain, clock, state, progress });
         let writer = Writer { shared: shared.clone() };
         let Self { assembler, watch, .. } = self;
-        Ok((Reader { shared, inbox, assembler, watch, wake_at: None }, writer))
+        let received = Inbox::default();
+        Ok((Reader { shared, received, inbox, assembler, watch, wake_at: None }, writer))
     }
 }
 
@@ -63,6 +69,8 @@ impl WebSocket<TcpStream> {
 struct Shared {
     /// Read and written through `&TcpStream`.
     stream: TcpStream,
+    /// Nothing is between the engine and the socket.
+    is_plain: bool,
     /// The one that the engine has been told the time of.
     clock: Clock,
     state: Mutex<State>,
@@ -73,11 +81,12 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     ws: Connection,
+    layer: Layer,
     /// What the engine has put out and nobody has taken to write.
     tx: Vec<u8>,
-    /// Bytes taken and not yet known to be written.
+    /// Bytes of it taken and not yet known to be written.
     in_flight: usize,
-    /// Bytes written so far.
+    /// Bytes of it written so far.
     written: u64,
     /// Somebody holds the right to write.
     writing: bool,
@@ -91,6 +100,10 @@ impl State {
     /// Where the output ends, counted in bytes since the beginning.
     fn end(&self) -> u64 {
         self.written + (self.in_flight + self.tx.len()) as u64
+    }
+
+    fn has_output(&self) -> bool {
+        !self.tx.is_empty() || self.layer.wants_write()
     }
 
     fn check(&self) -> io::Result<()> {
@@ -125,15 +138,24 @@ impl Shared {
     /// Writes one batch of the output: all there is. The right to write must
     /// be free.
     fn write_batch<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let mut batch = core::mem::take(&mut state.tx);
-        state.in_flight = batch.len();
+        let output = core::mem::take(&mut state.tx);
+        let len = output.len();
+        let mut batch = match state.layer.seal(output) {
+            Ok(batch) => batch,
+            Err(error) => {
+                state.error.get_or_insert(error.kind());
+                self.progress.notify_all();
+                return state;
+            }
+        };
+        state.in_flight = len;
         state.writing = true;
         drop(state);
         let result = self.write_all(&batch);
         let mut state = self.lock();
         state.writing = false;
         match result {
-            Ok(()) => state.written += batch.len() as u64,
+            Ok(()) => state.written += len as u64,
             Err(kind) => state.error = state.error.or(Some(kind)),
         }
         state.in_flight = 0;
@@ -187,7 +209,7 @@ impl Shared {
                     return (state, Ok(()));
                 }
                 state = self.wait(state);
-            } else if state.tx.is_empty() {
+            } else if !state.has_output() {
                 return (state, Ok(()));
             } else {
                 // Also what the reader has left behind meanwhile.
@@ -208,7 +230,7 @@ impl Shared {
                     return Ok(());
                 }
                 state = self.wait(state);
-            } else if state.tx.is_empty() {
+            } else if !state.has_output() {
                 return Ok(());
             } else {
                 // One batch: what is added meanwhile is a writer's.
@@ -222,6 +244,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
+    /// What the socket gave, if that is not what the engine takes.
+    received: Inbox,
     inbox: Inbox,
     assembler: Assembler,
     watch: Watch,
@@ -299,7 +323,7 @@ impl Reader {
             at.saturating_duration_since(shared.clock.now()).max(Duration::from_millis(1))
         };
         shared.stream.set_read_timeout(self.wake_at.map(wait))?;
-        match read(shared, &mut self.inbox) {
+        match read(shared, &mut self.received, &mut self.inbox) {
             Ok(0) => {
                 shared.lock().ws.receive_eof();
             }
@@ -349,7 +373,14 @@ impl Reader {
         if state.writing {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        shared.flush(state).1?;
+        let (mut state, flushed) = shared.flush(state);
+        flushed?;
+        state.layer.close();
+        if state.has_output() {
+            state = shared.write_batch(state);
+        }
+        state.check()?;
+        drop(state);
         shared.stream.shutdown(Shutdown::Write)?;
         loop {
             self.inbox.consume(usize::MAX);
@@ -358,7 +389,7 @@ impl Reader {
                 return Ok(());
             }
             shared.stream.set_read_timeout(Some(left))?;
-            match read(shared, &mut self.inbox) {
+            match read(shared, &mut self.received, &mut self.inbox) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -368,10 +399,21 @@ impl Reader {
     }
 }
 
-/// Reads once, with nothing locked.
-fn read(shared: &Shared, inbox: &mut Inbox) -> io::Result<usize> {
+/// Reads into the inbox; waits with nothing locked.
+fn read(shared: &Shared, received: &mut Inbox, inbox: &mut Inbox) -> io::Result<usize> {
+    let came = |read: &io::Result<usize>| *read.as_ref().unwrap_or(&0);
     let read = |memory: &mut [u8]| (&shared.stream).read(memory);
-    inbox.read_with(read, |read| *read.as_ref().unwrap_or(&0))
+    if shared.is_plain {
+        return inbox.read_with(read, came);
+    }
+    loop {
+        if let Some(len) = shared.lock().layer.open(received, inbox)? {
+            return Ok(len);
+        }
+        if received.read_with(read, came)? == 0 {
+            shared.lock().layer.receive_eof();
+        }
+    }
 }
 
 /// The half that sends; see [`WebSocket::split`]. Each call waits until the

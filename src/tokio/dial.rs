@@ -134,13 +134,15 @@ impl Service<Uri> for Hop {
     }
 }
 
-/// Of the kind that the system gave, wherever it is in the chain of causes.
+/// What the system said, wherever it is in the chain of causes.
 fn io_error(error: impl core::error::Error + Send + Sync + 'static) -> io::Error {
     let mut cause: Option<&(dyn core::error::Error + 'static)> = Some(&error);
     while let Some(inner) = cause {
         if let Some(found) = inner.downcast_ref::<io::Error>() {
-            let kind = found.kind();
-            return io::Error::new(kind, error);
+            return match found.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(found.kind(), error),
+            };
         }
         cause = inner.source();
     }
