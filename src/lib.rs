@@ -21,6 +21,7 @@
 //! - [`Assembler`]: whole messages from chunks.
 //! - [`Input`], [`Output`]: whose memory the bytes are in.
 //! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
+//! - `blocking`, `tokio`: adapters for sockets; `net`: what they have in common.
 //! - [`manual`]: why it is built as it is.
 
 extern crate alloc;

@@ -73,6 +73,28 @@
 //! The peer's `CloseEvent` shows what *we* sent. A browser that closes with a
 //! code and a reason sees both again, as with most servers.
 //!
+//! # Why does a tokio connection own no buffer?
+//!
+//! A server has many connections that wait and few that have something to say.
+//! A thread reads for one of them at a time, so its memory is the thread's: it
+//! is lent to the connection while there are bytes to process, and given back
+//! before the connection waits. What the engine has not used up is nothing; a
+//! head that is not complete is kept at its own length.
+//!
+//! # Why does `split` wake everybody?
+//!
+//! A stream knows one task to wake for each direction, and TLS may write in
+//! order to read. If the halves polled it each with its own waker, the one
+//! would overwrite the other's. So the stream is polled with one waker, which
+//! wakes all that wait; there are few, and they look again.
+//!
+//! # Why is a deadline not missed when a task has used up its turn?
+//!
+//! tokio tells a task that has done much to come back later, and does so by
+//! saying that there is nothing to read. It says the same of timers: a deadline
+//! is judged only when a timer has fired in the same turn in which there was
+//! nothing to read.
+//!
 //! # Why is the answer to a Ping not left to the adapter's write queue?
 //!
 //! It would be a rule of the protocol outside of the core. A flood of Pings is
