@@ -37,7 +37,12 @@ use crate::net::{Error, Inbox};
 /// [`send`](Self::send) waits until the stream has taken the message;
 /// [`queue`](Self::queue) never waits, and gives the message back once
 /// [`Config::max_queued_len`] is passed: the caller then waits for
-/// [`room`](Self::room), drops the message, or the connection.
+/// [`room`](Self::room), drops the message, or the connection. While that much
+/// is queued, nothing is read either.
+///
+/// Two peers that both wait in `send` for the other to read wait for ever:
+/// where messages are larger than what the network holds, [split](Self::split),
+/// or set [`Config::idle_timeout`](crate::Config::idle_timeout).
 ///
 /// # The end
 ///

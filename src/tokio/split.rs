@@ -255,9 +255,9 @@ impl<S> Clone for Sender<S> {
 }
 
 impl<S> Sender<S> {
-    /// Queues a message for the [`Reader`] to send: no wait, and one write for
-    /// all that was queued before it comes to that. For a broadcast, and for
-    /// code that is not asynchronous.
+    /// Queues a message for the [`Reader`] to send, or for the next sender that
+    /// waits: no wait, and one write for all that was queued before it comes to
+    /// that. For a broadcast, and for code that is not asynchronous.
     ///
     /// # Errors
     ///
