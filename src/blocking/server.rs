@@ -8,7 +8,7 @@ use super::transport::Transport;
 use super::wire::{Patience, Wire};
 use crate::config::Config;
 use crate::handshake::{Accept, Answer, Request};
-use crate::net::{Error, LINGER, Opened, ServerOpening, Waited};
+use crate::net::{Error, LINGER, Opened, ServerOpening, Waited, default_config};
 
 /// Waits for a request and accepts it, with the default limits and deadlines
 /// and no subprotocol.
@@ -17,7 +17,7 @@ use crate::net::{Error, LINGER, Opened, ServerOpening, Waited};
 ///
 /// As [`accept_with`].
 pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
-    let accepted = accept_with(stream, Arc::default(), |_| Accept::new().into())?;
+    let accepted = accept_with(stream, default_config(), |_| Accept::new().into())?;
     // `None` only after a rejection; there was none.
     accepted.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
 }

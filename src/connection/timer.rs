@@ -67,9 +67,8 @@ impl Connection {
                 Due::Pong => return self.give_up_on_silent_peer(now, out),
                 Due::Idle => return self.close_idle(now, out),
                 Due::Ping(number) => {
-                    let payload = number.to_be_bytes();
-                    match self.tx.control(Opcode::PING, &payload, out) {
-                        Ok(()) => timers.keep_alive_sent(&payload, &self.config, now),
+                    match self.tx.control(Opcode::PING, &number.to_be_bytes(), out) {
+                        Ok(()) => timers.keep_alive_sent(number, &self.config, now),
                         Err(_) => {
                             timers.keep_alive_skipped(now);
                             break;
@@ -144,10 +143,11 @@ pub(super) struct Timers {
     close_deadline: Option<Instant>,
     close_deadline_passed: bool,
     /// The engine's own Ping, waiting for its Pong.
-    keep_alive: Option<Ping>,
+    keep_alive: Option<KeepAlive>,
     pong_deadline: Option<Instant>,
-    /// The application's latest Ping, waiting for its Pong.
-    asked: Option<Ping>,
+    /// The application's latest Ping, waiting for its Pong. Boxed: its payload
+    /// is long, and most applications leave Pings to the engine.
+    asked: Option<Box<Ping>>,
     /// When the Ping went whose Pong has come.
     answered: Option<Instant>,
     round_trip: Option<Duration>,
@@ -155,19 +155,19 @@ pub(super) struct Timers {
     pings: u64,
 }
 
+/// A Ping of the engine's, whose payload is its number.
+#[derive(Debug)]
+struct KeepAlive {
+    number: u64,
+    sent: Instant,
+}
+
+/// A Ping of the application's.
 #[derive(Debug)]
 struct Ping {
     payload: Gathered,
     /// `None` until the time is told.
     sent: Option<Instant>,
-}
-
-impl Ping {
-    fn new(payload: &[u8], sent: Option<Instant>) -> Self {
-        let mut copy = Gathered::new();
-        copy.extend(payload);
-        Self { payload: copy, sent }
-    }
 }
 
 /// What is due, most urgent first.
@@ -198,22 +198,27 @@ impl Timers {
 
     /// The application sent a Ping.
     pub(super) fn ping_sent(&mut self, payload: &[u8]) {
-        self.asked = Some(Ping::new(payload, None));
+        let mut copy = Gathered::new();
+        copy.extend(payload);
+        self.asked = Some(Box::new(Ping { payload: copy, sent: None }));
     }
 
     /// A Pong came. True if it answers a Ping of ours: an unsolicited one
     /// answers nothing (section 5.5.3).
     pub(super) fn pong_received(&mut self, payload: &[u8]) -> bool {
-        let answers = |ping: &mut Ping| ping.payload.as_bytes() == payload;
-        let Some(ping) = self.keep_alive.take_if(answers).or_else(|| self.asked.take_if(answers))
-        else {
-            return false;
+        let kept_alive = self.keep_alive.take_if(|ping| ping.number.to_be_bytes() == payload);
+        let sent = match kept_alive {
+            Some(ping) => Some(ping.sent),
+            None => match self.asked.take_if(|ping| ping.payload.as_bytes() == payload) {
+                Some(ping) => ping.sent,
+                None => return false,
+            },
         };
         // "MAY elect to send a Pong frame for only the most recently processed
         // Ping frame" (section 5.5.3): an answer to any proves life.
         self.keep_alive = None;
         self.pong_deadline = None;
-        self.answered = ping.sent.or(self.answered);
+        self.answered = sent.or(self.answered);
         true
     }
 
@@ -280,8 +285,8 @@ impl Timers {
     }
 
     /// A keep-alive Ping went at `now`.
-    pub(super) fn keep_alive_sent(&mut self, payload: &[u8], config: &Config, now: Instant) {
-        self.keep_alive = Some(Ping::new(payload, Some(now)));
+    pub(super) fn keep_alive_sent(&mut self, number: u64, config: &Config, now: Instant) {
+        self.keep_alive = Some(KeepAlive { number, sent: now });
         self.pong_deadline = Some(now + config.pong_timeout);
         self.pings += 1;
     }

@@ -79,7 +79,7 @@ impl Endpoint {
             subprotocols: Vec::new(),
             headers: Vec::new(),
             authorization: None,
-            config: Arc::new(Config::default()),
+            config: super::default_config(),
             max_redirects: 5,
             waits_its_turn: true,
             on_response: None,

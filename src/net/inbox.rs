@@ -150,7 +150,7 @@ impl Inbox {
     }
 
     /// Gives the thread's memory back, and keeps what is unread in our own.
-    fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         match &mut self.bytes {
             Bytes::Kept(kept) if self.unread.len() == kept.len() => {}
             _ => {

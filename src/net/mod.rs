@@ -4,6 +4,11 @@
 //!
 //! Layer: above the engine, below the adapters. Moves no bytes itself.
 
+use alloc::sync::Arc;
+use std::sync::OnceLock;
+
+use crate::config::Config;
+
 mod backoff;
 mod endpoint;
 mod error;
@@ -29,6 +34,12 @@ pub(crate) use inbox::Inbox;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
 pub(crate) use turn::Turn;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
+
+/// The default limits and deadlines, which most connections share.
+pub(crate) fn default_config() -> Arc<Config> {
+    static DEFAULT: OnceLock<Arc<Config>> = OnceLock::new();
+    DEFAULT.get_or_init(Arc::default).clone()
+}
 
 /// Payloads from here on are written from where they are, behind their
 /// header; shorter ones are copied, which costs less than a second slice.

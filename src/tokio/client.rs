@@ -1,5 +1,6 @@
 //! The client's side of the handshake over an asynchronous stream.
 
+use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
@@ -38,7 +39,9 @@ where
 {
     let mut endpoint = endpoint.try_into()?;
     loop {
-        let result = connect_once(&endpoint).await;
+        // Boxed: a task keeps the room of what it awaits for its whole life,
+        // and connecting takes more of it than the connection.
+        let result = Box::pin(connect_once(&endpoint)).await;
         match endpoint.redirected(&result) {
             Some(next) => endpoint = next,
             None => return result,
@@ -103,7 +106,8 @@ where
     E: TryInto<Endpoint>,
     Error: From<E::Error>,
 {
-    shake_hands(ClientOpening::new(&endpoint.try_into()?)?, Wire::new(stream, timer)).await
+    let opening = ClientOpening::new(&endpoint.try_into()?)?;
+    Box::pin(shake_hands(opening, Wire::new(stream, timer))).await
 }
 
 async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {

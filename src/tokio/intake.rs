@@ -56,7 +56,12 @@ impl Intake {
     ) -> Option<Message<'static>> {
         while let Some(incoming) = self.next_incoming(ws, out) {
             if let Incoming::Message(message) = incoming {
-                return Some(message.into_owned());
+                let message = message.into_owned();
+                // The task may now wait for something else.
+                if self.inbox.is_empty() {
+                    self.inbox.release();
+                }
+                return Some(message);
             }
         }
         None

@@ -14,8 +14,9 @@
 //!
 //! A connection that waits owns no buffer: it reads into memory of the thread's
 //! and gives it back when there is nothing to read. What it owns is its state,
-//! of some hundred bytes, in the task; in the heap, what is queued, and 300
-//! bytes or so once deadlines are on.
+//! of some hundred bytes, in the task (where a function that takes it by value
+//! stores it once more); in the heap, what is queued, 300 bytes or so once
+//! deadlines are on, and 400 for being split.
 //!
 //! # Example: an echo server and its client
 //!

@@ -1,5 +1,6 @@
 //! The server's side of the handshake over an asynchronous stream.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::poll_fn;
 use std::io;
@@ -11,7 +12,7 @@ use super::time::{Timer, TokioTimer};
 use super::wire::Wire;
 use crate::config::Config;
 use crate::handshake::{Accept, Answer, Request};
-use crate::net::{Error, Inbox, LINGER, Opened, ServerOpening, Waited};
+use crate::net::{Error, Inbox, LINGER, Opened, ServerOpening, Waited, default_config};
 
 /// Waits for a request and accepts it, with the default limits and deadlines
 /// and no subprotocol.
@@ -23,7 +24,7 @@ pub async fn accept<S>(stream: S) -> Result<WebSocket<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let accepted = accept_with(stream, Arc::default(), |_| Accept::new().into()).await?;
+    let accepted = accept_with(stream, default_config(), |_| Accept::new().into()).await?;
     // `None` only after a rejection; there was none.
     accepted.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
 }
@@ -82,7 +83,19 @@ pub async fn accept_on<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut wire = Wire::new(stream, timer);
+    // Boxed: a task keeps the room of what it awaits for its whole life, and
+    // the handshake takes more of it than the connection.
+    Box::pin(open(Wire::new(stream, timer), config, answer)).await
+}
+
+async fn open<S>(
+    mut wire: Wire<S>,
+    config: Arc<Config>,
+    answer: impl for<'r> FnOnce(&Request<'r>) -> Answer<'r>,
+) -> Result<Option<WebSocket<S>>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut inbox = Inbox::default();
     let mut opening = ServerOpening::new(config, answer, wire.now())?;
     loop {
