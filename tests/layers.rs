@@ -45,7 +45,7 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("rustls", &["blocking", "net"]),
     ("tokio", &["tokio"]),
     ("tokio_rustls", &["tokio"]),
-    ("http", &["http", "tokio"]),
+    ("http", &["handshake", "net", "tokio"]),
     ("hyper_util", &["tokio"]),
     ("futures_core", &["tokio"]),
     ("futures_sink", &["tokio"]),

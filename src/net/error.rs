@@ -18,6 +18,8 @@ use crate::handshake::{BuildError, Refusal, RequestError, ResponseError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
+    /// We dropped the connection, with no closing handshake.
+    Aborted,
     /// What was asked for cannot be put into a handshake.
     Build(BuildError),
     /// The deadline set by the caller passed; see
@@ -62,7 +64,8 @@ impl Error {
             Cause::Protocol(error) => Some(Self::Protocol(error)),
             Cause::Timeout(timeout) => Some(Self::Timeout(timeout)),
             Cause::EndOfStream { inside_frame } => Some(Self::Lost { inside_frame }),
-            Cause::Aborted | Cause::ClosingHandshake => None,
+            Cause::Aborted => Some(Self::Aborted),
+            Cause::ClosingHandshake => None,
         }
     }
 
@@ -70,16 +73,21 @@ impl Error {
     /// server is in trouble, and the request is not what is wrong.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::DeadlineExceeded
-            | Self::Io(_)
-            | Self::Lost { .. }
-            | Self::Proxy(_)
-            | Self::Timeout(_) => true,
-            Self::Refused(refused) => matches!(refused.status(), 408 | 425 | 429 | 500..),
+            Self::DeadlineExceeded | Self::Lost { .. } | Self::Proxy(_) | Self::Timeout(_) => true,
+            // Neither data nor a name becomes right by asking again: a
+            // certificate that is not trusted, for example.
+            Self::Io(e) => !matches!(
+                e.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+            ),
+            Self::Refused(refused) => {
+                matches!(refused.status(), 408 | 425 | 429 | 500 | 502..=504 | 506..)
+            }
             Self::Response(error) => {
                 matches!(error, ResponseError::EndOfStream | ResponseError::Timeout)
             }
-            Self::Build(_)
+            Self::Aborted
+            | Self::Build(_)
             | Self::Protocol(_)
             | Self::QueueFull
             | Self::Request(_)
@@ -92,6 +100,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Aborted => f.write_str("connection dropped by the application"),
             Self::Build(e) => e.fmt(f),
             Self::DeadlineExceeded => f.write_str("deadline exceeded"),
             Self::Io(e) => e.fmt(f),
@@ -120,7 +129,8 @@ impl core::error::Error for Error {
             Self::Request(e) => Some(e),
             Self::Response(e) => Some(e),
             Self::Send(e) => Some(e),
-            Self::DeadlineExceeded
+            Self::Aborted
+            | Self::DeadlineExceeded
             | Self::Lost { .. }
             | Self::QueueFull
             | Self::Refused(_)

@@ -5,6 +5,7 @@
 //! Layer: above the engine, below the adapters. Moves no bytes itself.
 
 use alloc::sync::Arc;
+use std::io;
 use std::sync::OnceLock;
 
 use crate::config::Config;
@@ -15,6 +16,7 @@ mod error;
 #[cfg(feature = "http")]
 mod http;
 mod inbox;
+mod intake;
 mod opening;
 #[cfg(feature = "url")]
 mod redirect;
@@ -31,6 +33,7 @@ pub use error::{Error, Refused};
 #[cfg(feature = "proxy")]
 pub(crate) use endpoint::Proxy;
 pub(crate) use inbox::Inbox;
+pub(crate) use intake::Intake;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
 pub(crate) use turn::Turn;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
@@ -44,3 +47,9 @@ pub(crate) fn default_config() -> Arc<Config> {
 /// Payloads from here on are written from where they are, behind their
 /// header; shorter ones are copied, which costs less than a second slice.
 pub(crate) const VECTORED_LEN: usize = 4 << 10;
+
+/// The peer has closed its end.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+}

@@ -1,20 +1,24 @@
 //! The engine and its stream, polled: what a [`WebSocket`](super::WebSocket)
 //! does by itself and its halves do under a lock.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::task::{Context, Poll, ready};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::intake::Intake;
-use super::shutdown::{Member, Phase};
+use super::shutdown::{Entry, Phase};
 use super::wire::Wire;
 use crate::close::CloseCode;
 use crate::connection::{Connection, PreparedMessage};
 use crate::error::SendError;
 use crate::message::Message;
-use crate::net::{Error, Inbox, Watch, linger_until, write_patience};
+use crate::net::{Error, Inbox, Intake, Watch, is_gone, linger_until, write_patience};
 use crate::time::Instant;
+
+/// Reads without a whole message after which other tasks get a turn.
+pub(super) const READS_IN_TURN: u32 = 32;
 
 #[derive(Debug)]
 pub(super) struct Driver<S> {
@@ -23,10 +27,16 @@ pub(super) struct Driver<S> {
     watch: Watch,
     /// Our direction is broken; the peer's may still hold its Close frame.
     cannot_write: bool,
+    /// Output was discarded that nobody has been told of.
+    lost_output: bool,
     /// The connection is over; what is left is to hang up, by this time.
     hang_up_until: Option<Instant>,
+    /// Bytes of output that receiving made, and where they end in all output:
+    /// a peer that never reads must not make them grow.
+    replies: usize,
+    replies_end: u64,
     /// The server that this connection belongs to, if it can be shut down.
-    pub(super) member: Option<Member>,
+    pub(super) entry: Option<Box<Entry>>,
 }
 
 impl<S> Driver<S> {
@@ -36,9 +46,13 @@ impl<S> Driver<S> {
             ws,
             watch: Watch::default(),
             cannot_write: false,
+            lost_output: false,
             hang_up_until: None,
-            member: None,
+            replies: 0,
+            replies_end: 0,
+            entry: None,
         };
+        driver.wire.alarm.reset();
         driver.watch.start(&mut driver.ws, driver.wire.now());
         driver
     }
@@ -46,6 +60,34 @@ impl<S> Driver<S> {
     /// True while there is room for more output.
     pub(super) fn has_room(&self) -> bool {
         self.wire.queued_len() <= self.ws.config().max_queued_len
+    }
+
+    /// True unless the peer has asked for more answers than it has taken. What
+    /// the application sends is its own affair: two ends that stopped reading
+    /// for that would wait for each other.
+    fn may_read(&self) -> bool {
+        self.replies <= self.ws.config().max_queued_len || self.wire.written() >= self.replies_end
+    }
+
+    /// Has the engine receive; its answers are counted.
+    pub(super) fn receive<T>(
+        &mut self,
+        receive: impl FnOnce(&mut Connection, &mut Vec<u8>) -> T,
+    ) -> T {
+        let before = self.wire.queued_len();
+        let received = receive(&mut self.ws, self.wire.tx());
+        let added = self.wire.queued_len() - before;
+        if added > 0 {
+            if self.wire.written() >= self.replies_end {
+                self.replies = 0;
+            }
+            self.replies += added;
+            self.replies_end = self.wire.mark();
+        } else {
+            // Nobody may wait with memory of the thread's.
+            self.wire.release_unused();
+        }
+        received
     }
 
     /// Encodes a message and copies it.
@@ -76,6 +118,11 @@ impl<S> Driver<S> {
     pub(super) fn abort(&mut self) {
         self.ws.abort();
         self.cannot_write = true;
+        self.discard_output();
+    }
+
+    fn discard_output(&mut self) {
+        self.lost_output |= self.wire.queued_len() > 0;
         self.wire.discard_output();
     }
 
@@ -87,8 +134,8 @@ impl<S> Driver<S> {
         (self.wire.written(), end)
     }
 
-    fn phase(&self) -> Option<Phase> {
-        self.member.as_ref().map(Member::phase)
+    fn phase(&mut self, cx: &mut Context<'_>) -> Option<Phase> {
+        self.entry.as_mut().map(|entry| entry.phase(cx.waker()))
     }
 
     pub(super) fn note_time(&mut self) {
@@ -120,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Ready with true when there are bytes to process, with false when the
     /// connection was closed in good order. Sends what is queued; reads nothing
-    /// while too much is.
+    /// while there are too many answers among it.
     pub(super) fn poll_ready(
         &mut self,
         inbox: &mut Inbox,
@@ -130,8 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Poll::Ready(Ok(true));
         }
         loop {
-            let phase = self.phase();
-            self.obey(phase);
+            self.obey(cx);
             self.note_time();
             if self.ws.should_close_transport() {
                 return self.poll_end(inbox, cx);
@@ -143,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     return Poll::Ready(Err(error.into()));
                 }
             }
-            if self.has_room() {
+            if self.may_read() {
                 match self.wire.poll_read(inbox, cx) {
                     Poll::Ready(Ok(0)) => {
                         self.ws.receive_eof();
@@ -163,12 +209,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     Poll::Pending => {}
                 }
             }
-            if let Some(member) = &mut self.member {
-                member.register(cx.waker());
-                if self.phase() != phase {
-                    continue;
-                }
-            }
             // A task that has used up its turn is told that there is nothing to
             // read, which may not be so; but then it is told the same of time.
             ready!(self.wire.alarm.poll(self.due(), cx));
@@ -182,8 +222,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         intake: &mut Intake,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message<'static>>, Error>> {
-        loop {
-            if let Some(message) = intake.next_message(&mut self.ws, self.wire.tx()) {
+        for _ in 0..READS_IN_TURN {
+            if let Some(message) = self.receive(|ws, out| intake.next_message(ws, out)) {
                 self.note_time();
                 return Poll::Ready(Ok(Some(message)));
             }
@@ -191,6 +231,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return Poll::Ready(Ok(None));
             }
         }
+        // It goes on and on, of nothing that is a message: others want a turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The stream failed. After a closing handshake that is no news.
@@ -217,13 +260,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Does what the phase of the server asks for.
-    fn obey(&mut self, phase: Option<Phase>) {
-        match phase {
+    fn obey(&mut self, cx: &mut Context<'_>) {
+        match self.phase(cx) {
             Some(Phase::Closing) if self.ws.is_open() => {
                 // A `Vec` has room for any Close frame.
                 let _ = self.ws.close(Some(CloseCode::GOING_AWAY), "", self.wire.tx());
             }
-            Some(Phase::Dropping) => self.abort(),
+            Some(Phase::Dropping) if !self.cannot_write => self.abort(),
             _ => {}
         }
     }
@@ -268,12 +311,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         loop {
-            // Notes and appends nothing: a header may be waiting for its
-            // payload.
+            // A Close would come between a header and its payload: later.
+            if self.phase(cx) == Some(Phase::Dropping) {
+                self.abort();
+            }
+            // Notes and appends nothing, for the same reason.
             self.note_time();
             if let Poll::Ready(result) = self.poll_write(payload, cx) {
                 *payload = &[];
                 return Poll::Ready(result.map_err(Into::into));
+            }
+            if self.hang_up_until.is_some() {
+                // The reader sees to it, unless it has stopped.
+                ready!(self.wire.alarm.poll(self.hang_up_until, cx));
+                *payload = &[];
+                self.cannot_write = true;
+                continue;
             }
             ready!(self.wire.alarm.poll(self.due(), cx));
             // What is sent now goes behind the payload.
@@ -298,21 +351,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Writes what there is to send, if that is still possible.
     fn poll_write(&mut self, payload: &mut &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cannot_write && (self.wire.queued_len() > 0 || !payload.is_empty()) {
+        if self.cannot_write {
             // What was written last may be half a frame.
-            self.wire.discard_output();
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            self.lost_output |= !payload.is_empty();
+            self.discard_output();
+            return Poll::Ready(match self.lost_output {
+                true => Err(io::ErrorKind::BrokenPipe.into()),
+                false => Ok(()),
+            });
         }
         let result = self.wire.poll_flush(payload, cx);
         if let Poll::Ready(Err(_)) = &result {
             self.cannot_write = true;
+            self.lost_output = true;
         }
         result
     }
-}
-
-/// The peer has closed its end.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }

@@ -2,7 +2,6 @@
 //! too long are dropped.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Poll, Waker};
@@ -11,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::socket::WebSocket;
 use super::time::{Alarm, Timer, TokioTimer};
+use super::wakers::Wakers;
 
 /// Shuts a server down in good order: stop accepting, say 1001 (*going away*)
 /// to every client, wait for the closing handshakes, and drop whoever takes
@@ -29,9 +29,9 @@ use super::time::{Alarm, Timer, TokioTimer};
 /// let accepting = async {
 ///     loop {
 ///         let (stream, _) = listener.accept().await?;
-///         let shutdown = for_connections.clone();
+///         let entry = for_connections.enter();
 ///         ::tokio::spawn(async move {
-///             let mut ws = shutdown.watch(ws::accept(stream).await?);
+///             let mut ws = entry.watch(ws::accept(stream).await?);
 ///             while let Some(message) = ws.read().await? {
 ///                 ws.send(message).await?;
 ///             }
@@ -64,18 +64,9 @@ struct Shared {
 /// Who is connected, and whom to tell.
 #[derive(Debug, Default)]
 struct Members {
-    count: usize,
-    /// One of each member that waits; the place is its own.
-    wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    connections: Wakers,
     /// Those that wait for the beginning or the end.
-    watchers: Vec<Waker>,
-}
-
-impl Members {
-    fn wake_watchers(&mut self) {
-        self.watchers.drain(..).for_each(Waker::wake);
-    }
+    watchers: Wakers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,11 +90,11 @@ impl Shared {
 
     fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        let mut members = self.lock();
-        let wakers: Vec<Waker> = members.wakers.iter_mut().filter_map(Option::take).collect();
-        members.wake_watchers();
-        drop(members);
-        wakers.into_iter().for_each(Waker::wake);
+        let (connections, watchers) = {
+            let members = self.lock();
+            (members.connections.all(), members.watchers.all())
+        };
+        connections.into_iter().chain(watchers).for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
@@ -120,21 +111,20 @@ impl Shutdown {
     /// Makes a connection part of the server: when that is shut down, whoever
     /// [reads](WebSocket::read) from it sends a Close with 1001, gets what the
     /// client still has to say, and then the end.
-    pub fn watch<S>(&self, mut ws: WebSocket<S>) -> WebSocket<S> {
-        let mut members = self.shared.lock();
-        members.count += 1;
-        let slot = members.free.pop().unwrap_or(members.wakers.len());
-        if slot == members.wakers.len() {
-            members.wakers.push(None);
-        }
-        drop(members);
-        ws.set_member(Member { shared: self.shared.clone(), slot, waker: None });
-        ws
+    pub fn watch<S>(&self, ws: WebSocket<S>) -> WebSocket<S> {
+        self.enter().watch(ws)
     }
 
-    /// Connections that are part of the server.
+    /// Counts a connection that is about to be opened: while its handshake
+    /// lasts, the server is not done.
+    pub fn enter(&self) -> Entry {
+        let place = self.shared.lock().connections.enter();
+        Entry { shared: self.shared.clone(), place, waker: None }
+    }
+
+    /// Connections that are part of the server, or about to be.
     pub fn connections(&self) -> usize {
-        self.shared.lock().count
+        self.shared.lock().connections.len()
     }
 
     /// True once the server is being shut down.
@@ -163,7 +153,8 @@ impl Shutdown {
         self.shared.enter(Phase::Closing);
         let mut alarm = Alarm::new(timer);
         let until = alarm.now() + drain;
-        let mut all_gone = core::pin::pin!(self.wait_until(|_, members| members.count == 0));
+        let is_done = |_: &Shared, members: &Members| members.connections.len() == 0;
+        let mut all_gone = core::pin::pin!(self.wait_until(is_done));
         poll_fn(|cx| match all_gone.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => alarm.poll(Some(until), cx),
@@ -174,56 +165,74 @@ impl Shutdown {
     }
 
     async fn wait_until(&self, condition: impl Fn(&Shared, &Members) -> bool) {
+        let watcher = Watcher::new(&self.shared);
         poll_fn(|cx| {
             let mut members = self.shared.lock();
             if condition(&self.shared, &members) {
                 return Poll::Ready(());
             }
-            if !members.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                members.watchers.push(cx.waker().clone());
-            }
+            members.watchers.set(watcher.place, cx.waker());
             Poll::Pending
         })
         .await;
     }
 }
 
-/// The place of a connection in its server.
+/// The place of one who waits for the beginning or the end.
+struct Watcher<'a> {
+    shared: &'a Shared,
+    place: usize,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self { shared, place: shared.lock().watchers.enter() }
+    }
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().watchers.leave(self.place);
+    }
+}
+
+/// The place of a connection in its server; see [`Shutdown::enter`]. Given back
+/// when dropped.
 #[derive(Debug)]
-pub(super) struct Member {
+pub struct Entry {
     shared: Arc<Shared>,
-    slot: usize,
+    place: usize,
     /// Who was registered last.
     waker: Option<Waker>,
 }
 
-impl Member {
-    pub(super) fn phase(&self) -> Phase {
-        self.shared.phase()
+impl Entry {
+    /// The connection is open: see [`Shutdown::watch`].
+    pub fn watch<S>(self, mut ws: WebSocket<S>) -> WebSocket<S> {
+        ws.set_entry(self);
+        ws
     }
 
-    /// Sees to it that a change of phase after this wakes the task.
-    pub(super) fn register(&mut self, waker: &Waker) {
-        if self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            return;
+    /// The phase of the server. When it changes after this, the task is woken.
+    pub(super) fn phase(&mut self, waker: &Waker) -> Phase {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+            self.shared.lock().connections.set(self.place, waker);
         }
-        self.waker = Some(waker.clone());
-        if let Some(slot) = self.shared.lock().wakers.get_mut(self.slot) {
-            *slot = Some(waker.clone());
-        }
+        self.shared.phase()
     }
 }
 
-impl Drop for Member {
+impl Drop for Entry {
     fn drop(&mut self) {
-        let mut members = self.shared.lock();
-        members.count -= 1;
-        members.free.push(self.slot);
-        if let Some(slot) = members.wakers.get_mut(self.slot) {
-            *slot = None;
-        }
-        if members.count == 0 {
-            members.wake_watchers();
-        }
+        let watchers = {
+            let mut members = self.shared.lock();
+            members.connections.leave(self.place);
+            if members.connections.len() > 0 {
+                return;
+            }
+            members.watchers.all()
+        };
+        watchers.into_iter().for_each(Waker::wake);
     }
 }

@@ -1,14 +1,14 @@
 //! An open connection over an asynchronous stream, used by one task.
 
+use alloc::boxed::Box;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::driver::{Driver, is_gone};
+use super::driver::Driver;
 use super::error::QueueError;
-use super::intake::Intake;
-use super::shutdown::Member;
+use super::shutdown::Entry;
 use super::split::{Reader, Sender};
 use super::time::{Timer, TokioTimer};
 use super::wire::Wire;
@@ -17,7 +17,7 @@ use crate::close::CloseCode;
 use crate::connection::{Closed, Connection, Event, PreparedMessage};
 use crate::error::SendError;
 use crate::message::{Incoming, Message};
-use crate::net::{Error, Inbox};
+use crate::net::{Error, Inbox, Intake, is_gone};
 
 /// An open connection over an asynchronous stream.
 ///
@@ -61,8 +61,8 @@ impl<S> WebSocket<S> {
         Self { driver: Driver::new(wire, ws), intake: Intake::new(inbox) }
     }
 
-    pub(super) fn set_member(&mut self, member: Member) {
-        self.driver.member = Some(member);
+    pub(super) fn set_entry(&mut self, entry: Entry) {
+        self.driver.entry = Some(Box::new(entry));
     }
 
     /// Takes over a stream whose handshake was done elsewhere; `early` are the
@@ -88,13 +88,15 @@ impl<S> WebSocket<S> {
     /// The next event of the bytes that were read, without waiting. `None`:
     /// they are used up, [`ready`](Self::ready) waits for more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        self.intake.next_event(&mut self.driver.ws, self.driver.wire.tx())
+        let Self { driver, intake } = self;
+        driver.receive(|ws, out| intake.next_event(ws, out))
     }
 
     /// As [`next_event`](Self::next_event), with the chunks of a message put
     /// together. A message that came in one piece is borrowed and not copied.
     pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
-        self.intake.next_incoming(&mut self.driver.ws, self.driver.wire.tx())
+        let Self { driver, intake } = self;
+        driver.receive(|ws, out| intake.next_incoming(ws, out))
     }
 
     /// Encodes a message to be sent with the next [`flush`](Self::flush), or
@@ -174,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// How the connection ended if not in good order: [`Error::Protocol`],
-    /// [`Error::Timeout`], [`Error::Lost`], [`Error::Io`].
+    /// [`Error::Timeout`], [`Error::Lost`], [`Error::Io`], [`Error::Aborted`].
     pub async fn read(&mut self) -> Result<Option<Message<'static>>, Error> {
         poll_fn(|cx| self.poll_read(cx)).await
     }
@@ -220,8 +222,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Sends a message, and waits until the stream has taken it. A server's
     /// long message is written from where it is, without a copy.
     ///
-    /// Cancel safe: dropped before it is done, the message is queued if it has
-    /// begun to go out, and not sent at all if it has not.
+    /// Cancel safe: dropped before it is done, the message is queued if there
+    /// was room for it, and not sent at all if there was not. Who drops it
+    /// cannot tell which: in a `select!` that would send again, wait for
+    /// [`room`](Self::room), then [`queue`](Self::queue), then
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
     ///
@@ -246,8 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.flush_with(payload).await
     }
 
-    /// Gives the engine any other command, and sends what comes of it. Cancel
-    /// safe: what comes of it is queued at once.
+    /// Gives the engine any other command once there is room, and sends what
+    /// comes of it. Cancel safe, as [`send`](Self::send) is.
     ///
     /// ```no_run
     /// # use sockeye::tokio::{Error, WebSocket};
@@ -266,6 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         &mut self,
         command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
+        self.room().await?;
         let value = command(&mut self.driver.ws, self.driver.wire.tx())?;
         self.flush().await?;
         Ok(value)
@@ -340,7 +346,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub async fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.command(|ws, out| ws.close(Some(code), reason, out)).await
+        // Room or not, the end can be told.
+        self.driver.ws.close(Some(code), reason, self.driver.wire.tx())?;
+        self.flush().await
     }
 }
 

@@ -1,142 +1,26 @@
 //! One connection, several tasks: a reader, and senders.
-//!
-//! All of them poll the same driver, under a lock that is never held across an
-//! await. A stream knows one task to wake for each direction, and some wake the
-//! wrong one (TLS may have to write in order to read); so it is always polled
-//! with one waker of our own, which wakes everybody who waits.
 
 use alloc::sync::Arc;
-use alloc::task::Wake;
-use alloc::vec::Vec;
-use core::fmt;
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
-use core::time::Duration;
+use core::task::{Context, Poll, ready};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::driver::Driver;
 use super::error::QueueError;
-use super::intake::Intake;
+use super::shared::{Half, Shared, Wait};
 use super::socket::WebSocket;
 use crate::buf::Output;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection, Event, PreparedMessage};
 use crate::error::SendError;
 use crate::message::{Incoming, Message};
-use crate::net::Error;
+use crate::net::{Error, Intake};
 
 pub(super) fn split<S>(ws: WebSocket<S>) -> (Reader<S>, Sender<S>) {
-    let waiting = Arc::new(Waiting::default());
-    let waker = Waker::from(waiting.clone());
-    let shared = Arc::new(Shared { driver: Mutex::new(ws.driver), waiting, waker });
-    (Reader { shared: shared.clone(), intake: ws.intake }, Sender { shared })
-}
-
-struct Shared<S> {
-    driver: Mutex<Driver<S>>,
-    waiting: Arc<Waiting>,
-    /// Wakes all that wait.
-    waker: Waker,
-}
-
-/// The tasks that wait for the stream, or for each other.
-#[derive(Debug, Default)]
-struct Waiting(Mutex<Tasks>);
-
-#[derive(Debug, Default)]
-struct Tasks {
-    reader: Option<Waker>,
-    senders: Vec<Waker>,
-}
-
-/// Who waits.
-#[derive(Clone, Copy, Debug)]
-enum Half {
-    Reader,
-    Sender,
-}
-
-impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, Tasks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn register(&self, half: Half, waker: &Waker) {
-        let mut tasks = self.lock();
-        match half {
-            Half::Reader => tasks.reader = Some(waker.clone()),
-            Half::Sender if tasks.senders.iter().any(|known| known.will_wake(waker)) => {}
-            Half::Sender => tasks.senders.push(waker.clone()),
-        }
-    }
-
-    fn wake_reader(&self) {
-        let reader = self.lock().reader.take();
-        reader.into_iter().for_each(Waker::wake);
-    }
-
-    fn wake_senders(&self) {
-        let senders = core::mem::take(&mut self.lock().senders);
-        senders.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_reader();
-        self.wake_senders();
-    }
-}
-
-impl<S> Shared<S> {
-    fn lock(&self) -> MutexGuard<'_, Driver<S>> {
-        // No call of ours panics while it holds the lock; if a caller's
-        // command did, the engine is as consistent as after an error.
-        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something with the driver, and wakes whom that concerns.
-    fn with<T>(&self, work: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> T) -> T {
-        let mut driver = self.lock();
-        let (written, end) = driver.progress();
-        let result = work(&mut driver, &mut Context::from_waker(&self.waker));
-        let (now_written, now_end) = driver.progress();
-        drop(driver);
-        if now_end != end {
-            self.waker.wake_by_ref();
-        } else if now_written != written {
-            self.waiting.wake_senders();
-        }
-        result
-    }
-
-    /// Waits for something from the driver.
-    fn poll<T>(
-        &self,
-        half: Half,
-        cx: &mut Context<'_>,
-        mut work: impl FnMut(&mut Driver<S>, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        if let Poll::Ready(value) = self.with(&mut work) {
-            return Poll::Ready(value);
-        }
-        // Once more after registering: what happened in between woke nobody.
-        self.waiting.register(half, cx.waker());
-        self.with(work)
-    }
-}
-
-impl<S> fmt::Debug for Shared<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
+    let shared = Shared::new(ws.driver);
+    (Reader { shared: shared.clone(), intake: ws.intake }, Sender::new(shared))
 }
 
 /// The half that receives; see [`WebSocket::split`].
@@ -155,23 +39,18 @@ impl<S> Reader<S> {
     /// As [`WebSocket::next_event`].
     pub fn next_event(&mut self) -> Option<Event<'_>> {
         let Self { shared, intake } = self;
-        shared.with(|driver, _| intake.next_event(&mut driver.ws, driver.wire.tx()))
+        shared.with(|driver, _| driver.receive(|ws, out| intake.next_event(ws, out)))
     }
 
     /// As [`WebSocket::next_incoming`].
     pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
         let Self { shared, intake } = self;
-        shared.with(|driver, _| intake.next_incoming(&mut driver.ws, driver.wire.tx()))
+        shared.with(|driver, _| driver.receive(|ws, out| intake.next_incoming(ws, out)))
     }
 
     /// How the connection ended; `None` while data can still come or go.
     pub fn closed(&self) -> Option<Closed> {
         self.shared.lock().ws.closed()
-    }
-
-    /// The time that the latest Ping and its Pong took.
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        self.shared.lock().ws.round_trip_time()
     }
 
     /// Gives memory back that a message came in, to be used for the next that
@@ -182,7 +61,7 @@ impl<S> Reader<S> {
 
     /// A sender of the same connection.
     pub fn sender(&self) -> Sender<S> {
-        Sender { shared: self.shared.clone() }
+        Sender::new(self.shared.clone())
     }
 
     /// Puts the halves back together.
@@ -193,19 +72,23 @@ impl<S> Reader<S> {
     /// other senders.
     #[allow(clippy::result_large_err)] // what went in comes out
     pub fn reunite(self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
-        if !Arc::ptr_eq(&self.shared, &sender.shared) {
-            return Err((self, sender));
+        let Self { shared, intake } = self;
+        if !Arc::ptr_eq(&shared, &sender.shared) {
+            return Err((Self { shared, intake }, sender));
         }
-        drop(self.shared);
-        match Arc::try_unwrap(sender.shared) {
-            Ok(shared) => {
-                let driver = shared.driver.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Ok(WebSocket { driver, intake: self.intake })
-            }
+        drop(sender);
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => Ok(WebSocket { driver: shared.into_driver(), intake }),
             Err(shared) => {
-                Err((Self { shared: shared.clone(), intake: self.intake }, Sender { shared }))
+                let sender = Sender::new(shared.clone());
+                Err((Self { shared, intake }, sender))
             }
         }
+    }
+
+    /// Asks the engine about the subprotocol, round-trip time and so on.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> T) -> T {
+        question(&self.shared.lock().ws)
     }
 }
 
@@ -246,15 +129,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
 #[derive(Debug)]
 pub struct Sender<S> {
     shared: Arc<Shared<S>>,
+    /// As a sink: its place among those that wait, and up to where it flushes.
+    place: Option<usize>,
+    flush_mark: Option<u64>,
 }
 
 impl<S> Clone for Sender<S> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone() }
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<S> Drop for Sender<S> {
+    fn drop(&mut self) {
+        self.shared.leave(self.place);
     }
 }
 
 impl<S> Sender<S> {
+    fn new(shared: Arc<Shared<S>>) -> Self {
+        Self { shared, place: None, flush_mark: None }
+    }
+
     /// Queues a message for the [`Reader`] to send, or for the next sender that
     /// waits: no wait, and one write for all that was queued before it comes to
     /// that. For a broadcast, and for code that is not asynchronous.
@@ -284,20 +180,33 @@ impl<S> Sender<S> {
         self.with_driver(|driver| driver.queue_prepared(message))
     }
 
-    /// Does something with the driver that whoever polls it should know of.
-    pub(super) fn with_driver<T>(&self, work: impl FnOnce(&mut Driver<S>) -> T) -> T {
-        let result = self.shared.with(|driver, _| {
-            let result = work(driver);
+    /// Puts something out for the reader to send.
+    pub(super) fn with_driver<E>(
+        &self,
+        work: impl FnOnce(&mut Driver<S>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.shared.with(|driver, _| {
+            work(driver)?;
             driver.note_time();
-            result
-        });
-        self.shared.waiting.wake_reader();
-        result
+            Ok(())
+        })?;
+        self.shared.wake_reader();
+        Ok(())
     }
 
     /// Bytes of output that the stream has not taken.
     pub fn queued_len(&self) -> usize {
         self.shared.lock().wire.queued_len()
+    }
+
+    /// How the connection ended; `None` while data can still come or go.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().ws.closed()
+    }
+
+    /// Asks the engine about the subprotocol, round-trip time and so on.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> T) -> T {
+        question(&self.shared.lock().ws)
     }
 
     /// True while messages can be sent.
@@ -336,7 +245,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         self.put(|driver| driver.encode_prepared(message)).await
     }
 
-    /// Gives the engine any other command, and sends what comes of it.
+    /// Gives the engine any other command once there is room, and sends what
+    /// comes of it.
     ///
     /// # Errors
     ///
@@ -345,9 +255,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         &self,
         command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let value = self.shared.with(|driver, _| command(&mut driver.ws, driver.wire.tx()))?;
-        self.flush().await?;
-        Ok(value)
+        let mut value = None;
+        self.put(|driver| {
+            value = Some(command(&mut driver.ws, driver.wire.tx())?);
+            Ok(&[])
+        })
+        .await?;
+        // What was put has a value.
+        value.ok_or(Error::Aborted)
     }
 
     /// Sends a Ping of at most 125 bytes.
@@ -365,7 +280,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// As [`WebSocket::send`].
     pub async fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.command(|ws, out| ws.close(Some(code), reason, out)).await
+        // Room or not, the end can be told.
+        self.with_driver(|driver| driver.ws.close(Some(code), reason, driver.wire.tx()))?;
+        self.flush().await
     }
 
     /// Waits until the stream has taken all that is queued now.
@@ -374,8 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// As [`WebSocket::send`].
     pub async fn flush(&self) -> Result<(), Error> {
-        let mark = self.mark();
-        poll_fn(|cx| self.poll_flush_to(mark, cx)).await
+        self.flush_to(self.mark()).await
     }
 
     /// Waits until no more is queued than [`Config::max_queued_len`].
@@ -386,20 +302,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// [`Config::max_queued_len`]: crate::Config::max_queued_len
     pub async fn room(&self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await
+        let mut wait = Wait::new(&self.shared);
+        poll_fn(|cx| wait.poll(cx, Driver::poll_room)).await
     }
 
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.poll(Half::Sender, cx, Driver::poll_room)
-    }
-
-    /// Encodes a message once there is room, and waits until it has gone.
+    /// Encodes something once there is room, and waits until it has gone.
     async fn put<'m>(
         &self,
         encode: impl FnOnce(&mut Driver<S>) -> Result<&'m [u8], SendError>,
     ) -> Result<(), Error> {
-        self.room().await?;
-        let mark = self.shared.with(|driver, cx| {
+        let mut encode = Some(encode);
+        let mut wait = Wait::new(&self.shared);
+        let put = |driver: &mut Driver<S>, cx: &mut Context<'_>| {
+            ready!(driver.poll_room(cx))?;
+            let Some(encode) = encode.take() else { return Poll::Ready(Ok(None)) };
             let mut payload = encode(driver)?;
             // Now or never: other senders may not come between a header and
             // its payload, so what the stream does not take is copied.
@@ -407,34 +323,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             if !payload.is_empty() {
                 driver.wire.tx().extend_from_slice(payload);
             }
-            match result {
+            Poll::Ready(match result {
                 Poll::Ready(result) => result.map(|()| None),
                 Poll::Pending => Ok(Some(driver.wire.mark())),
-            }
-        })?;
+            })
+        };
+        let mut put = put;
+        let mark = poll_fn(|cx| wait.poll(cx, &mut put)).await?;
         match mark {
+            Some(mark) => self.flush_to(mark).await,
             None => Ok(()),
-            Some(mark) => poll_fn(|cx| self.poll_flush_to(mark, cx)).await,
         }
     }
 
-    pub(super) fn mark(&self) -> u64 {
+    fn mark(&self) -> u64 {
         self.shared.lock().wire.mark()
     }
 
-    /// Ready when so much of the output has been written.
-    pub(super) fn poll_flush_to(&self, mark: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.poll(Half::Sender, cx, |driver, cx| {
-            let result = driver.poll_flush(&mut &[][..], cx);
-            let is_written = driver.wire.written() >= mark;
-            match result {
-                Poll::Pending if is_written => Poll::Ready(Ok(())),
-                // It was discarded, when somebody else found out.
-                Poll::Ready(Ok(())) if !is_written => {
-                    Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()))
-                }
-                result => result,
-            }
-        })
+    async fn flush_to(&self, mark: u64) -> Result<(), Error> {
+        let mut wait = Wait::new(&self.shared);
+        poll_fn(|cx| wait.poll(cx, |driver, cx| poll_flush_to(driver, mark, cx))).await
+    }
+
+    // ---- as a sink -------------------------------------------------------
+
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.poll(Half::Sender(&mut self.place), cx, Driver::poll_room)
+    }
+
+    /// Ready when what was queued at the first poll has gone: others may go on
+    /// sending.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mark = self.flush_mark.unwrap_or_else(|| self.mark());
+        self.flush_mark = Some(mark);
+        let half = Half::Sender(&mut self.place);
+        let result =
+            ready!(self.shared.poll(half, cx, |driver, cx| poll_flush_to(driver, mark, cx)));
+        self.flush_mark = None;
+        Poll::Ready(result)
+    }
+}
+
+/// Ready when so much of the output has been written.
+fn poll_flush_to<S: AsyncRead + AsyncWrite + Unpin>(
+    driver: &mut Driver<S>,
+    mark: u64,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Error>> {
+    let result = driver.poll_flush(&mut &[][..], cx);
+    let is_written = driver.wire.written() >= mark;
+    match result {
+        Poll::Pending if is_written => Poll::Ready(Ok(())),
+        // It was discarded, when somebody else found out.
+        Poll::Ready(Ok(())) if !is_written => {
+            Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()))
+        }
+        result => result,
     }
 }

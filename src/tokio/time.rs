@@ -33,8 +33,11 @@ pub(super) struct TokioTimer;
 
 impl Timer for TokioTimer {
     fn now(&self) -> Duration {
-        static EPOCH: OnceLock<tokio::time::Instant> = OnceLock::new();
-        EPOCH.get_or_init(tokio::time::Instant::now).elapsed()
+        // The system's time, and not that of a runtime whose clock may have
+        // been turned forward: others would be behind it.
+        static EPOCH: OnceLock<std::time::Instant> = OnceLock::new();
+        let epoch = *EPOCH.get_or_init(std::time::Instant::now);
+        tokio::time::Instant::now().into_std().saturating_duration_since(epoch)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
@@ -56,16 +59,20 @@ impl Alarm {
         Self { timer, sleep: None }
     }
 
+    /// Forgets what was waited for, and gives its memory back.
+    pub(super) fn reset(&mut self) {
+        self.sleep = None;
+    }
+
     pub(super) fn now(&self) -> Instant {
         Instant::from_epoch(self.timer.now())
     }
 
-    /// Ready once `at` has passed; never if there is no deadline.
+    /// Ready once `at` has passed; never if there is no deadline. Several may
+    /// poll for deadlines of their own, if they share the waker: what wakes one
+    /// too early makes the others ask again.
     pub(super) fn poll(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = at else {
-            self.sleep = None;
-            return Poll::Pending;
-        };
+        let Some(at) = at else { return Poll::Pending };
         loop {
             match &mut self.sleep {
                 Some((end, sleep)) if *end <= at => {

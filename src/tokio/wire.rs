@@ -11,9 +11,14 @@ use std::io::{self, IoSlice};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::driver::READS_IN_TURN;
 use super::time::{Alarm, Timer};
 use crate::net::{Inbox, VECTORED_LEN, Waited};
 use crate::time::Instant;
+
+/// Output memory at first: it is lent so often that it should not have to grow
+/// from nothing.
+const FIRST_LEN: usize = 4 << 10;
 
 /// Output memory that a thread keeps for its connections; more goes back.
 const KEEP_LEN: usize = 64 << 10;
@@ -73,8 +78,16 @@ impl<S> Wire<S> {
     pub(super) fn tx(&mut self) -> &mut Vec<u8> {
         if self.tx.capacity() == 0 {
             self.tx = SPARE.try_with(Cell::take).unwrap_or_default();
+            self.tx.reserve(FIRST_LEN);
         }
         &mut self.tx
+    }
+
+    /// Gives back memory in which nothing was put.
+    pub(super) fn release_unused(&mut self) {
+        if self.tx.is_empty() && self.tx.capacity() > 0 {
+            self.discard_output();
+        }
     }
 
     /// Bytes that wait to be sent.
@@ -242,13 +255,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         until: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
+        for _ in 0..READS_IN_TURN {
             inbox.consume(usize::MAX);
             // Whoever goes on sending is not listened to for longer either.
             if ready!(self.poll_read(inbox, cx))? == 0 || self.now() >= until {
                 return Poll::Ready(Ok(()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     // ---- for the handshake -------------------------------------------------

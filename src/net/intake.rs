@@ -3,39 +3,41 @@
 
 use alloc::vec::Vec;
 
+use super::inbox::Inbox;
 use crate::connection::{Connection, Event};
 use crate::message::{Assembler, Incoming, Message};
-use crate::net::Inbox;
 
 #[derive(Debug)]
-pub(super) struct Intake {
-    pub(super) inbox: Inbox,
-    pub(super) assembler: Assembler,
+pub(crate) struct Intake {
+    pub(crate) inbox: Inbox,
+    pub(crate) assembler: Assembler,
     /// The last item of the stream of messages was an error.
-    pub(super) has_ended: bool,
+    pub(crate) has_ended: bool,
 }
 
 impl Intake {
-    pub(super) fn new(inbox: Inbox) -> Self {
+    pub(crate) fn new(inbox: Inbox) -> Self {
         Self { inbox, assembler: Assembler::new(), has_ended: false }
     }
 
-    pub(super) fn next_event(
+    pub(crate) fn next_event(
         &mut self,
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Event<'_>> {
+        self.rest();
         let (mut input, unread) = self.inbox.open();
         let event = ws.receive(&mut input, out);
         unread.leave(input.len());
         event
     }
 
-    pub(super) fn next_incoming(
+    pub(crate) fn next_incoming(
         &mut self,
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Incoming<'_>> {
+        self.rest();
         let (mut input, unread) = self.inbox.open();
         let mut incoming = None;
         while let Some(event) = ws.receive(&mut input, out) {
@@ -49,7 +51,7 @@ impl Intake {
     }
 
     /// The next whole message, copied; all else is passed over.
-    pub(super) fn next_message(
+    pub(crate) fn next_message(
         &mut self,
         ws: &mut Connection,
         out: &mut Vec<u8>,
@@ -57,13 +59,18 @@ impl Intake {
         while let Some(incoming) = self.next_incoming(ws, out) {
             if let Incoming::Message(message) = incoming {
                 let message = message.into_owned();
-                // The task may now wait for something else.
-                if self.inbox.is_empty() {
-                    self.inbox.release();
-                }
+                self.rest();
                 return Some(message);
             }
         }
         None
+    }
+
+    /// Gives the thread's memory back once all of it is processed: whoever
+    /// reads may now wait for something else.
+    fn rest(&mut self) {
+        if self.inbox.is_empty() {
+            self.inbox.release();
+        }
     }
 }
