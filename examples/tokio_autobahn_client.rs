@@ -30,13 +30,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(url: &str, agent: &str) -> Result<u32, Error> {
-    let mut ws = connect(&format!("{url}/getCaseCount")).await?;
+    let mut ws = connect(format!("{url}/getCaseCount")).await?;
     let count = ws.read().await?.and_then(|message| message.as_text()?.parse().ok());
     let count = count.ok_or(Error::Url("this is no Autobahn server: it has no cases"))?;
     while ws.read().await?.is_some() {}
 
     for case in 1..=count {
-        let mut ws = connect(&format!("{url}/runCase?case={case}&agent={agent}")).await?;
+        let mut ws = connect(format!("{url}/runCase?case={case}&agent={agent}")).await?;
         // Cases break rules on purpose: how a connection ends is for the
         // suite to judge.
         while let Ok(Some(message)) = ws.read().await {
@@ -46,7 +46,7 @@ async fn run(url: &str, agent: &str) -> Result<u32, Error> {
         }
     }
 
-    let mut ws = connect(&format!("{url}/updateReports?agent={agent}")).await?;
+    let mut ws = connect(format!("{url}/updateReports?agent={agent}")).await?;
     while ws.read().await?.is_some() {}
     Ok(count)
 }

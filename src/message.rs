@@ -85,6 +85,36 @@ impl<'a> From<&'a [u8]> for Message<'a> {
     }
 }
 
+impl<'a> From<&'a String> for Message<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Message<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    fn from(data: &'a [u8; N]) -> Self {
+        Self::Binary(Cow::Borrowed(data))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Message<'a> {
+    fn from(data: &'a Vec<u8>) -> Self {
+        Self::Binary(Cow::Borrowed(data))
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Message<'a> {
+    fn from(data: Cow<'a, [u8]>) -> Self {
+        Self::Binary(data)
+    }
+}
+
 impl From<Vec<u8>> for Message<'_> {
     fn from(data: Vec<u8>) -> Self {
         Self::Binary(Cow::Owned(data))

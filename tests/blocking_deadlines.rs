@@ -71,7 +71,7 @@ fn s5_5_2_a_pong_that_came_while_the_application_was_busy_came_in_time() {
 fn s5_5_2_split_a_pong_that_came_while_the_application_was_busy_came_in_time() {
     each_role(|role| {
         let (ws, mut peer) = open(role, &keep_alive());
-        let (mut reader, writer) = ws.split().unwrap();
+        let (mut reader, sender) = ws.split().unwrap();
         let ours = Task::start(move || {
             let first = reader.read().unwrap();
             thread::sleep(BUSY);
@@ -83,7 +83,7 @@ fn s5_5_2_split_a_pong_that_came_while_the_application_was_busy_came_in_time() {
         let (a, b, reader) = ours.join();
         assert_eq!([a, b], ["a", "b"].map(|m| Some(Message::from(m))));
         assert_eq!(reader.closed(), None);
-        drop(writer);
+        drop(sender);
     });
 }
 
@@ -125,15 +125,15 @@ fn s7_1_1_closing_takes_no_longer_than_its_one_deadline() {
 fn s5_5_2_split_the_round_trip_is_that_of_the_ping() {
     each_role(|role| {
         let (ws, mut peer) = open(role, &defaults());
-        let (mut reader, mut writer) = ws.split().unwrap();
+        let (mut reader, sender) = ws.split().unwrap();
         let ours = Task::start(move || (reader.read().unwrap(), reader));
-        writer.ping(b"?").unwrap();
+        sender.ping(b"?").unwrap();
         peer.expect([ping("?")]);
         thread::sleep(BUSY);
         peer.send([pong("?"), text("x")]);
         let (message, reader) = ours.join();
         assert_eq!(message, Some(Message::from("x")));
-        assert!(reader.round_trip_time().unwrap() >= BUSY);
+        assert!(reader.ask(|ws| ws.round_trip_time()).unwrap() >= BUSY);
     });
 }
 
@@ -145,7 +145,7 @@ fn split_a_peer_that_floods_and_takes_nothing_ends_with_the_idle_deadline() {
             c.close_timeout = Some(BUSY);
         });
         let (ws, peer) = open(role, &config);
-        let (mut reader, mut writer) = ws.split().unwrap();
+        let (mut reader, sender) = ws.split().unwrap();
         let reader = Task::start(move || while let Ok(Some(_)) = reader.read() {});
         // Until our end is gone.
         let pings = peer.encode((0..10_000).map(|_| ping([0; 125])));
@@ -154,9 +154,9 @@ fn split_a_peer_that_floods_and_takes_nothing_ends_with_the_idle_deadline() {
             while std::io::Write::write_all(&mut stream, &pings).is_ok() {}
         });
         reader.join();
-        let late = writer.send("late");
+        let late = sender.send("late");
         assert_shape!(late, Err(Error::Send(_)) | Err(Error::Io(_)));
-        drop(writer);
+        drop(sender);
         flood.join();
     });
 }
@@ -186,7 +186,7 @@ fn a_read_that_its_deadline_ends_loses_nothing() {
 #[test]
 fn a_send_that_its_deadline_ends_goes_on_with_flush() {
     each_role(|role| {
-        let (mut ws, mut peer) = open(role, &defaults());
+        let (mut ws, mut peer) = open(role, &config(|c| c.max_queued_len = usize::MAX));
         let message = Message::from(bytes_of(STUCK));
         ws.set_deadline(soon());
         assert_shape!(ws.send(&message), Err(Error::DeadlineExceeded));
@@ -344,8 +344,8 @@ fn deadlines_may_be_off_or_as_long_as_a_duration_can_be() {
             let server = Task::start(move || echo(&mut server));
             client.send("hello").unwrap();
             assert_eq!(client.read().unwrap(), Some(Message::from("hello")));
-            let (mut reader, mut writer) = client.split().unwrap();
-            writer.close(code(1000), "").unwrap();
+            let (mut reader, sender) = client.split().unwrap();
+            sender.start_close(code(1000), "").unwrap();
             assert_shape!(reader.read(), Ok(None));
             server.join().unwrap();
         }
@@ -429,12 +429,12 @@ fn chatter_puts_off_no_deadline() {
 
         let (ws, peer) = open(role, &config);
         let talker = chatter(peer.stream.try_clone().unwrap(), pings);
-        let (mut reader, writer) = ws.split().unwrap();
+        let (mut reader, sender) = ws.split().unwrap();
         // Takes what it is sent.
         let mut answers = peer.stream.try_clone().unwrap();
         let sink = Task::start(move || std::io::copy(&mut answers, &mut std::io::sink()).ok());
         assert_shape!(reader.read(), Err(Error::Timeout(Timeout::Idle)));
-        drop((reader, writer, peer));
+        drop((reader, sender, peer));
         talker.join();
         sink.join();
     });

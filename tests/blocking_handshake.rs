@@ -123,7 +123,7 @@ fn s3_bad_urls_are_refused_before_anybody_is_called() {
         }
         #[cfg(not(feature = "rustls"))] // never in plain text instead
         for scheme in ["wss", "WSS"] {
-            let error = blocking::connect(&format!("{scheme}://{here}/")).unwrap_err();
+            let error = blocking::connect(format!("{scheme}://{here}/")).unwrap_err();
             assert_shape!(error, Error::Url(why) if why.contains("rustls"));
         }
         assert_nobody_came(&listener);
@@ -174,7 +174,7 @@ fn s4_1_what_cannot_be_asked_for_is_told_before_anybody_is_called() {
 fn s4_1_a_refused_port_is_an_io_error() {
     bounded(|| {
         let (port, _taken) = refusing_port();
-        let outcome = blocking::connect(&format!("ws://127.0.0.1:{port}/"));
+        let outcome = blocking::connect(format!("ws://127.0.0.1:{port}/"));
         assert_shape!(outcome, Err(Error::Io(e)) if e.kind() == ErrorKind::ConnectionRefused);
     });
 }
@@ -184,7 +184,7 @@ fn s4_1_a_name_is_looked_up_and_its_addresses_tried() {
     bounded(|| {
         let (port, server) = server_that(|peer| Peer::accept(peer.stream, "").finish());
         // ::1 may be among them, and nobody listens there.
-        let ws = blocking::connect(&format!("ws://localhost:{port}/")).unwrap();
+        let ws = blocking::connect(format!("ws://localhost:{port}/")).unwrap();
         assert!(!ws.connection().is_server());
         server.join();
     });
@@ -198,7 +198,7 @@ fn s3_an_ipv6_address_is_bracketed_in_the_url_and_bare_to_the_system() {
         let here = listener.local_addr().unwrap();
         let server =
             Task::start(move || Peer::new(Role::Server, listener.accept().unwrap().0).head());
-        assert_shape!(blocking::connect(&format!("ws://{here}/")), Err(Error::Response(_)));
+        assert_shape!(blocking::connect(format!("ws://{here}/")), Err(Error::Response(_)));
         assert_eq!(header(&server.join(), "Host"), Some(here.to_string().as_str()));
     });
 }

@@ -17,6 +17,20 @@ use sockeye::{CloseCode, Config, Connection, Event, Message, SendError};
 // ---- messages --------------------------------------------------------------------
 
 #[test]
+fn more_queued_than_its_limit_is_flushed_first() {
+    let config = config(|c| c.max_queued_len = 100);
+    let connection = Connection::server(config);
+    let mut ws = WebSocket::from_parts(Tape::default(), connection, b"");
+    ws.queue(vec![1; 90]).unwrap();
+    ws.queue(vec![2; 90]).unwrap();
+    assert_eq!(ws.stream().writes.len(), 0);
+    ws.queue(vec![3; 90]).unwrap();
+    assert_eq!((ws.stream().writes.len(), ws.stream().written.len()), (1, 2 * 92));
+    ws.flush().unwrap();
+    assert_eq!((ws.stream().writes.len(), ws.stream().written.len()), (2, 3 * 92));
+}
+
+#[test]
 fn s5_6_messages_of_every_length_go_both_ways() {
     bounded(|| {
         const LENGTHS: [usize; 14] = [

@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use common::*;
 use sockets::*;
-use sockeye::blocking::{Error, Reader, Writer};
+use sockeye::blocking::{Error, Reader, Sender};
 use sockeye::{Config, Message, ProtocolError, SendError, Side, Timeout};
 
 // ---- two threads -----------------------------------------------------------------
 
 /// Our end in this role, split; and the peer.
-fn open_split(ours: Role, config: &Arc<Config>) -> (Reader, Writer, Peer) {
+fn open_split(ours: Role, config: &Arc<Config>) -> (Reader, Sender, Peer) {
     let (ws, peer) = open(ours, config);
-    let (reader, writer) = ws.split().unwrap();
-    (reader, writer, peer)
+    let (reader, sender) = ws.split().unwrap();
+    (reader, sender, peer)
 }
 
 /// Reads to the end.
@@ -31,10 +31,10 @@ fn read_all(mut reader: Reader) -> Result<Vec<Message<'static>>, Error> {
 }
 
 /// Sends a message that nobody reads.
-fn get_stuck(mut writer: Writer, peer: &Peer) -> Task<Result<(), Error>> {
-    let writer = Task::start(move || writer.send(vec![7; STUCK]));
+fn get_stuck(sender: Sender, peer: &Peer) -> Task<Result<(), Error>> {
+    let sender = Task::start(move || sender.send(vec![7; STUCK]));
     peer.stream.peek(&mut [0]).unwrap(); // it has begun, and cannot end
-    writer
+    sender
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn split_ten_thousand_messages_go_each_way_at_once() {
         const COUNT: u32 = 10_000;
         let (client, server) = pair(&defaults());
         let tasks = [client, server].map(|ws| {
-            let (mut reader, mut writer) = ws.split().unwrap();
-            let writer = Task::start(move || {
+            let (mut reader, sender) = ws.split().unwrap();
+            let sender = Task::start(move || {
                 for n in 0..COUNT {
-                    writer.send(n.to_string()).unwrap();
+                    sender.send(n.to_string()).unwrap();
                 }
-                writer
+                sender
             });
             let reader = Task::start(move || {
                 for n in 0..COUNT {
@@ -56,10 +56,10 @@ fn split_ten_thousand_messages_go_each_way_at_once() {
                 }
                 reader
             });
-            (reader, writer)
+            (reader, sender)
         });
-        let [(client, mut closer), (server, _)] = tasks.map(|(r, w)| (r.join(), w.join()));
-        closer.close(code(1000), "enough").unwrap();
+        let [(client, closer), (server, _)] = tasks.map(|(r, w)| (r.join(), w.join()));
+        closer.start_close(code(1000), "enough").unwrap();
         let server = Task::start(move || read_all(server).unwrap());
         assert_eq!(read_all(client).unwrap(), []);
         assert_eq!(server.join(), []);
@@ -71,14 +71,14 @@ fn split_large_messages_cross_each_other() {
     bounded(|| {
         let (client, server) = pair(&defaults());
         let tasks = [client, server].map(|ws| {
-            let (mut reader, mut writer) = ws.split().unwrap();
+            let (mut reader, sender) = ws.split().unwrap();
             let message = bytes_of(8 << 20);
             let expected = Message::from(message.clone());
-            let writer = Task::start(move || {
+            let sender = Task::start(move || {
                 for _ in 0..3 {
-                    writer.send(message.as_slice()).unwrap();
+                    sender.send(message.as_slice()).unwrap();
                 }
-                writer
+                sender
             });
             let reader = Task::start(move || {
                 for _ in 0..3 {
@@ -86,11 +86,11 @@ fn split_large_messages_cross_each_other() {
                 }
                 reader
             });
-            (reader, writer)
+            (reader, sender)
         });
-        for (reader, writer) in tasks {
+        for (reader, sender) in tasks {
             reader.join();
-            writer.join();
+            sender.join();
         }
     });
 }
@@ -98,8 +98,8 @@ fn split_large_messages_cross_each_other() {
 #[test]
 fn rule_58_split_answers_pings_at_the_next_border_while_the_writer_is_stuck() {
     each_role(|role| {
-        let (mut reader, writer, mut peer) = open_split(role, &defaults());
-        let writer = get_stuck(writer, &peer);
+        let (mut reader, sender, mut peer) = open_split(role, &defaults());
+        let sender = get_stuck(sender, &peer);
         for n in 0..3 {
             peer.send([ping(format!("p{n}")), text(&n.to_string())]);
             assert_eq!(reader.read().unwrap(), Some(Message::from(n.to_string())));
@@ -109,7 +109,7 @@ fn rule_58_split_answers_pings_at_the_next_border_while_the_writer_is_stuck() {
         assert!(first == 0x80 | BINARY && payload == vec![7; STUCK]);
         // Without another word from either of us.
         peer.expect([pong("p0"), pong("p1"), pong("p2")]);
-        writer.join().unwrap();
+        sender.join().unwrap();
         peer.send([text("bye")]);
         assert_eq!(reader.join().unwrap(), Some(Message::from("bye")));
     });
@@ -118,21 +118,21 @@ fn rule_58_split_answers_pings_at_the_next_border_while_the_writer_is_stuck() {
 #[test]
 fn split_takes_over_what_was_read_and_what_was_not_sent() {
     each_role(|role| {
-        let (mut ws, mut peer) = open(role, &defaults());
+        let (mut ws, mut peer) = open(role, &config(|c| c.max_queued_len = usize::MAX));
         peer.send([text("first"), text("second"), ping("p"), text("third")]);
         assert_eq!(ws.read().unwrap(), Some(Message::from("first")));
         // Part of it is on the wire.
         ws.set_deadline(soon());
         assert_shape!(ws.send(vec![7; STUCK]), Err(Error::DeadlineExceeded));
         ws.queue("queued").unwrap();
-        let (mut reader, mut writer) = ws.split().unwrap();
+        let (mut reader, sender) = ws.split().unwrap();
         let ours = Task::start(move || {
-            writer.send("by the writer").unwrap();
+            sender.send("by the sender").unwrap();
             [reader.read(), reader.read()].map(Result::unwrap)
         });
         let (first, payload) = peer.frame();
         assert!(first == 0x80 | BINARY && payload == vec![7; STUCK]);
-        peer.expect([text("queued"), text("by the writer"), pong("p")]);
+        peer.expect([text("queued"), text("by the sender"), pong("p")]);
         assert_eq!(ours.join(), ["second", "third"].map(|t| Some(Message::from(t))));
     });
 }
@@ -140,15 +140,15 @@ fn split_takes_over_what_was_read_and_what_was_not_sent() {
 #[test]
 fn split_the_reader_sees_the_writers_close_to_its_end() {
     each_role(|role| {
-        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let (reader, sender, mut peer) = open_split(role, &defaults());
         let reader = Task::start(move || read_all(reader));
-        writer.close(code(4000), REASON).unwrap();
-        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
+        sender.start_close(code(4000), REASON).unwrap();
+        assert_shape!(sender.send("more"), Err(Error::Send(SendError::Closed)));
         peer.expect([close(4000, REASON)]);
         peer.send([text("not yet"), close(4000, "")]);
         peer.finish();
         assert_eq!(reader.join().unwrap(), [Message::from("not yet")]);
-        let closed = writer.closed().unwrap();
+        let closed = sender.closed().unwrap();
         assert!(closed.is_clean());
         assert_eq!((closed.by(), closed.code().get()), (Side::Local, 4000));
     });
@@ -157,22 +157,22 @@ fn split_the_reader_sees_the_writers_close_to_its_end() {
 #[test]
 fn split_the_peers_close_is_answered_and_ends_both_halves() {
     each_role(|role| {
-        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let (reader, sender, mut peer) = open_split(role, &defaults());
         let reader = Task::start(move || read_all(reader));
         peer.send([text("bye"), close(1001, REASON)]);
         peer.expect([close(1001, REASON)]);
         peer.finish();
         assert_eq!(reader.join().unwrap(), [Message::from("bye")]);
-        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
-        assert_shape!(writer.ping(b""), Err(Error::Send(SendError::Closed)));
-        assert!(writer.closed().unwrap().is_clean());
+        assert_shape!(sender.send("more"), Err(Error::Send(SendError::Closed)));
+        assert_shape!(sender.ping(b""), Err(Error::Send(SendError::Closed)));
+        assert!(sender.closed().unwrap().is_clean());
     });
 }
 
 #[test]
 fn split_a_violation_is_told_to_a_peer_that_is_still_sending() {
     each_role(|role| {
-        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let (reader, sender, mut peer) = open_split(role, &defaults());
         let reader = Task::start(move || read_all(reader));
         peer.send([frame(TEXT, b"\xc0")]);
         peer.send_bytes(vec![0; STUCK]);
@@ -180,7 +180,7 @@ fn split_a_violation_is_told_to_a_peer_that_is_still_sending() {
         peer.expect_eof();
         drop(peer);
         assert_shape!(reader.join(), Err(Error::Protocol(ProtocolError::TextNotUtf8)));
-        assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
+        assert_shape!(sender.send("more"), Err(Error::Send(SendError::Closed)));
     });
 }
 
@@ -188,12 +188,12 @@ fn split_a_violation_is_told_to_a_peer_that_is_still_sending() {
 fn split_the_close_deadline_is_noticed_though_the_reader_waits() {
     each_role(|role| {
         let config = config(|c| c.close_timeout = Some(SOON));
-        let (reader, mut writer, mut peer) = open_split(role, &config);
+        let (reader, sender, mut peer) = open_split(role, &config);
         let reader = Task::start(move || read_all(reader));
         // Read by the reader: it waits now, or soon.
         peer.send([ping("")]);
         peer.expect([pong("")]);
-        writer.close(code(1000), "").unwrap();
+        sender.start_close(code(1000), "").unwrap();
         assert_shape!(reader.join(), Err(Error::Timeout(Timeout::Close)));
         peer.expect([close(1000, "")]);
     });
@@ -213,9 +213,9 @@ fn split_the_other_deadlines_are_the_readers_to_keep() {
         });
         for role in ROLES {
             for (config, expected) in [(&pong, Timeout::Pong), (&idle, Timeout::Idle)] {
-                let (reader, mut writer, _peer) = open_split(role, config);
+                let (reader, sender, _peer) = open_split(role, config);
                 assert_shape!(read_all(reader), Err(Error::Timeout(t)) if t == expected);
-                assert_shape!(writer.send("more"), Err(Error::Send(SendError::Closed)));
+                assert_shape!(sender.send("more"), Err(Error::Send(SendError::Closed)));
             }
         }
     });
@@ -233,15 +233,15 @@ fn split_a_stuck_writer_gets_an_error_when_the_connection_ends() {
         ];
         for role in ROLES {
             for (n, end) in ends.into_iter().enumerate() {
-                let (reader, writer, mut peer) = open_split(role, &config);
-                let writer = get_stuck(writer, &peer);
+                let (reader, sender, mut peer) = open_split(role, &config);
+                let sender = get_stuck(sender, &peer);
                 let reader = Task::start(move || read_all(reader));
                 end(&mut peer);
                 if n == 3 {
                     peer.half_close();
                 }
                 let outcome = reader.join();
-                assert_shape!(writer.join(), Err(Error::Io(_)));
+                assert_shape!(sender.join(), Err(Error::Io(_)));
                 match n {
                     0 => assert_shape!(outcome, Err(Error::Protocol(_))),
                     1 => assert_shape!(outcome, Ok(_)),
@@ -258,12 +258,12 @@ fn split_a_stuck_writer_gets_an_error_when_the_connection_ends() {
 #[test]
 fn split_a_reset_ends_both_halves() {
     each_role(|role| {
-        let (reader, writer, peer) = open_split(role, &defaults());
-        let writer = get_stuck(writer, &peer);
+        let (reader, sender, peer) = open_split(role, &defaults());
+        let sender = get_stuck(sender, &peer);
         let reader = Task::start(move || read_all(reader));
         drop(peer); // with bytes unread: a reset
         assert_shape!(reader.join(), Err(Error::Io(_) | Error::Lost { .. }));
-        assert_shape!(writer.join(), Err(Error::Io(_)));
+        assert_shape!(sender.join(), Err(Error::Io(_)));
     });
 }
 
@@ -325,20 +325,20 @@ fn rule_59_pings_of_a_peer_that_never_reads_are_not_hoarded() {
 fn rule_59_split_pings_of_a_peer_that_never_reads_are_not_hoarded() {
     each_role(|role| {
         for messages in [0, 20] {
-            let (mut reader, mut writer, mut peer) = open_split(role, &defaults());
-            let writer = Task::start(move || {
-                // The right to write is the writer's, which is stuck.
+            let (mut reader, sender, mut peer) = open_split(role, &defaults());
+            let sender = Task::start(move || {
+                // The right to write is the sender's, which is stuck.
                 for _ in 0..messages {
-                    writer.send(vec![0; 1 << 20]).unwrap();
+                    sender.send(vec![0; 1 << 20]).unwrap();
                 }
-                writer
+                sender
             });
             if messages > 0 {
                 assert_eq!(peer.frame().0, 0x80 | BINARY);
             }
             let reader = Task::start(move || reader.read().map(|message| (message, reader)));
             let rest = flood(&mut peer);
-            goes_on(peer, rest, reader, |_| writer.join().send("bye").unwrap());
+            goes_on(peer, rest, reader, |_| sender.join().send("bye").unwrap());
         }
     });
 }
@@ -346,7 +346,7 @@ fn rule_59_split_pings_of_a_peer_that_never_reads_are_not_hoarded() {
 #[test]
 fn rule_59_split_a_flood_of_pings_does_not_hold_the_writer() {
     each_role(|role| {
-        let (reader, mut writer, mut peer) = open_split(role, &defaults());
+        let (reader, sender, mut peer) = open_split(role, &defaults());
         let reader = Task::start(move || read_all(reader));
         // A peer that takes whatever comes, until the end.
         let mut answers = peer.another();
@@ -369,12 +369,12 @@ fn rule_59_split_a_flood_of_pings_does_not_hold_the_writer() {
         });
         began.recv().unwrap();
         for _ in 0..100 {
-            writer.send("x").unwrap();
+            sender.send("x").unwrap();
         }
         stop.store(true, Ordering::Relaxed);
         flood.join();
         assert_shape!(reader.join(), Err(Error::Lost { inside_frame: false, .. }));
-        drop(writer);
+        drop(sender);
         sink.join();
     });
 }
@@ -383,12 +383,12 @@ fn rule_59_split_a_flood_of_pings_does_not_hold_the_writer() {
 fn split_a_peer_that_takes_nothing_cannot_keep_us_from_closing() {
     each_role(|role| {
         let config = config(|c| c.close_timeout = Some(SOON));
-        let (reader, mut writer, mut peer) = open_split(role, &config);
+        let (reader, sender, mut peer) = open_split(role, &config);
         let reader = Task::start(move || read_all(reader));
         flood(&mut peer); // the reader is stuck with its answers
-        let writer = Task::start(move || writer.close(code(1000), ""));
+        let sender = Task::start(move || sender.start_close(code(1000), ""));
         assert_shape!(reader.join(), Err(_));
         // The Close frame found room or not.
-        let _ = writer.join();
+        let _ = sender.join();
     });
 }

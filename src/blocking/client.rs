@@ -119,7 +119,7 @@ fn shake_hands<S: Transport>(mut opening: ClientOpening, stream: S) -> Result<We
     loop {
         let read = wire.read(opening.until());
         let now = wire.now();
-        if let Some(ws) = opening.receive(read, &mut wire.inbox, now)? {
+        if let Some(ws) = opening.receive(read, &mut wire.intake.inbox, now)? {
             return Ok(WebSocket::new(wire, ws));
         }
     }

@@ -12,15 +12,24 @@ use alloc::boxed::Box;
 use std::io::{Read, Write};
 
 use super::stream::Stream;
+#[cfg(feature = "rustls")]
+use super::tls::Tls;
 use crate::net::Inbox;
 
 /// A stream over TCP that can be [split](super::WebSocket::split): TCP itself,
-/// [`Stream`], and the streams of rustls on either side.
-pub trait OverTcp {
+/// [`Stream`], and `Tls` over TCP. Not for others to implement.
+pub trait OverTcp: Sealed {
     /// The socket, and what is above it.
     #[doc(hidden)]
     fn divide(self) -> (TcpStream, Layer);
 }
+
+/// Keeps the set of streams ours.
+pub trait Sealed {}
+impl Sealed for TcpStream {}
+impl Sealed for Stream {}
+#[cfg(feature = "rustls")]
+impl Sealed for Tls<TcpStream> {}
 
 /// Nothing, or TLS.
 #[derive(Debug)]
@@ -144,18 +153,9 @@ impl OverTcp for Stream {
 }
 
 #[cfg(feature = "rustls")]
-macro_rules! tls_over_tcp {
-    ($connection:ty) => {
-        impl OverTcp for rustls::StreamOwned<$connection, TcpStream> {
-            fn divide(self) -> (TcpStream, Layer) {
-                let (connection, stream) = self.into_parts();
-                (stream, Layer { tls: Some(Box::new(connection.into())) })
-            }
-        }
-    };
+impl OverTcp for Tls<TcpStream> {
+    fn divide(self) -> (TcpStream, Layer) {
+        let (connection, stream) = self.into_parts();
+        (stream, Layer { tls: Some(connection) })
+    }
 }
-
-#[cfg(feature = "rustls")]
-tls_over_tcp!(rustls::ClientConnection);
-#[cfg(feature = "rustls")]
-tls_over_tcp!(rustls::ServerConnection);

@@ -39,6 +39,8 @@ mod server;
 mod socket;
 mod split;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 mod wire;
 
@@ -47,6 +49,8 @@ pub use client::{connect, handshake, reconnect};
 pub use layer::OverTcp;
 pub use server::{accept, accept_with};
 pub use socket::WebSocket;
-pub use split::{Reader, Writer};
+pub use split::{Reader, Sender};
 pub use stream::Stream;
+#[cfg(feature = "rustls")]
+pub use tls::Tls;
 pub use transport::{Transport, Untimed};

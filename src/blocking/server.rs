@@ -60,7 +60,7 @@ pub fn accept_with<S: Transport>(
     loop {
         let read = wire.read(opening.until());
         let now = wire.now();
-        match opening.receive(read, &mut wire.inbox, now, &mut wire.tx)? {
+        match opening.receive(read, &mut wire.intake.inbox, now, &mut wire.tx)? {
             None => {}
             Some(Opened::Accepted(ws)) => {
                 return match wire.flush(Patience::Until(opening.until()))? {

@@ -1,15 +1,18 @@
 //! An open connection over a blocking stream, used by one thread.
 
+use alloc::vec::Vec;
 use std::io;
 
 use super::transport::Transport;
 use super::wire::{Patience, Wire};
 use crate::buf::Output;
 use crate::close::CloseCode;
-use crate::connection::{Closed, Connection, Event};
+use crate::connection::{Closed, Connection, Event, PreparedMessage};
 use crate::error::SendError;
-use crate::message::{Assembler, Incoming, Message};
-use crate::net::{Error, Inbox, VECTORED_LEN, Waited, Watch, linger_until, write_patience};
+use crate::message::{Incoming, Message};
+use crate::net::{
+    Error, Inbox, VECTORED_LEN, Waited, Watch, is_gone, linger_until, send_message, write_patience,
+};
 
 /// An open connection over a blocking stream.
 ///
@@ -27,7 +30,6 @@ use crate::net::{Error, Inbox, VECTORED_LEN, Waited, Watch, linger_until, write_
 pub struct WebSocket<S> {
     pub(super) wire: Wire<S>,
     pub(super) ws: Connection,
-    pub(super) assembler: Assembler,
     pub(super) watch: Watch,
     /// Our direction is broken; the peer's may still hold its Close frame.
     cannot_write: bool,
@@ -39,18 +41,12 @@ impl<S: Transport> WebSocket<S> {
     /// the time: from here on it is that of a clock that starts now.
     pub fn from_parts(stream: S, ws: Connection, early: &[u8]) -> Self {
         let mut wire = Wire::new(stream);
-        wire.inbox = Inbox::with(early);
+        wire.intake.inbox = Inbox::with(early);
         Self::new(wire, ws)
     }
 
     pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
-        let mut socket = Self {
-            wire,
-            ws,
-            assembler: Assembler::new(),
-            watch: Watch::default(),
-            cannot_write: false,
-        };
+        let mut socket = Self { wire, ws, watch: Watch::default(), cannot_write: false };
         socket.watch.start(&mut socket.ws, socket.wire.now());
         socket
     }
@@ -71,12 +67,10 @@ impl<S: Transport> WebSocket<S> {
     /// nothing is lost.
     pub fn read(&mut self) -> Result<Option<Message<'static>>, Error> {
         loop {
-            while let Some(incoming) = self.next_incoming() {
-                if let Incoming::Message(message) = incoming {
-                    let message = message.into_owned();
-                    self.note_time();
-                    return Ok(Some(message));
-                }
+            let Wire { intake, tx, .. } = &mut self.wire;
+            if let Some(message) = intake.next_message(&mut self.ws, tx) {
+                self.note_time();
+                return Ok(Some(message));
             }
             if !self.ready()? {
                 return Ok(None);
@@ -110,7 +104,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`read`](Self::read).
     pub fn ready(&mut self) -> Result<bool, Error> {
-        if !self.wire.inbox.is_empty() {
+        if !self.wire.intake.inbox.is_empty() {
             return Ok(true);
         }
         loop {
@@ -155,25 +149,15 @@ impl<S: Transport> WebSocket<S> {
     /// The next event of the bytes that were read, without waiting. `None`:
     /// they are used up, [`ready`](Self::ready) waits for more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        let (mut input, unread) = self.wire.inbox.open();
-        let event = self.ws.receive(&mut input, &mut self.wire.tx);
-        unread.leave(input.len());
-        event
+        let Wire { intake, tx, .. } = &mut self.wire;
+        intake.next_event(&mut self.ws, tx)
     }
 
     /// As [`next_event`](Self::next_event), with the chunks of a message put
     /// together. A message that came in one piece is borrowed and not copied.
     pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
-        let (mut input, unread) = self.wire.inbox.open();
-        let mut incoming = None;
-        while let Some(event) = self.ws.receive(&mut input, &mut self.wire.tx) {
-            incoming = self.assembler.push(event);
-            if incoming.is_some() {
-                break;
-            }
-        }
-        unread.leave(input.len());
-        incoming
+        let Wire { intake, tx, .. } = &mut self.wire;
+        intake.next_incoming(&mut self.ws, tx)
     }
 
     // ---- sending ---------------------------------------------------------
@@ -208,17 +192,44 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Encodes a message to be sent with the next [`flush`](Self::flush), or
-    /// when [`read`](Self::read) has to wait: many messages, one write.
+    /// when [`read`](Self::read) has to wait: many messages, one write. If more
+    /// is queued than [`Config::max_queued_len`](crate::Config::max_queued_len),
+    /// that is flushed first.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`].
+    /// As [`send`](Self::send).
     pub fn queue<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        match message.into() {
-            Message::Binary(data) => self.ws.send_binary(&data, &mut self.wire.tx)?,
-            Message::Text(text) => self.ws.send_text(&text, &mut self.wire.tx)?,
-        }
-        Ok(())
+        self.make_room()?;
+        Ok(send_message(&mut self.ws, &message.into(), &mut self.wire.tx)?)
+    }
+
+    /// As [`queue`](Self::queue), for a message that was encoded beforehand.
+    /// Servers only.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.make_room()?;
+        Ok(self.ws.send_prepared(message, &mut self.wire.tx)?)
+    }
+
+    /// Sends a message that was encoded beforehand, and waits until the stream
+    /// has taken it. Servers only.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.ws.begin_prepared(message)?;
+        self.flush_with(message.as_bytes())
+    }
+
+    fn make_room(&mut self) -> Result<(), Error> {
+        // Otherwise the engine says what is wrong.
+        let is_full = self.wire.queued_len() > self.ws.config().max_queued_len;
+        if is_full && self.ws.is_open() { self.flush() } else { Ok(()) }
     }
 
     /// Gives the engine any other command, and sends what comes of it.
@@ -349,6 +360,19 @@ impl<S: Transport> WebSocket<S> {
         self.command(|ws, out| ws.close(Some(code), reason, out))
     }
 
+    /// True while messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.ws.is_open()
+    }
+
+    /// Ends the connection here and now, with no closing handshake: drop it
+    /// then. Says how it ended.
+    pub fn abort(&mut self) -> Closed {
+        self.cannot_write = true;
+        self.wire.discard_output();
+        self.ws.abort()
+    }
+
     /// How the connection ended; `None` while data can still come or go.
     pub fn closed(&self) -> Option<Closed> {
         self.ws.closed()
@@ -387,6 +411,14 @@ impl<S: Transport> WebSocket<S> {
         &self.ws
     }
 
+    /// Takes the connection apart: the stream, the engine, and what was read and
+    /// not processed. What is queued is lost: [`flush`](Self::flush) before.
+    /// A message in progress is lost as well.
+    pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
+        let (stream, intake, ..) = self.wire.into_parts();
+        (stream, self.ws, intake.inbox.unread().to_vec())
+    }
+
     /// The stream.
     pub fn stream(&self) -> &S {
         &self.wire.stream
@@ -395,7 +427,7 @@ impl<S: Transport> WebSocket<S> {
     /// Gives memory back that a message came in, to be used for the next that
     /// is too long for the read buffer.
     pub fn recycle(&mut self, message: Message<'_>) {
-        self.assembler.put_buffer(message.into_buffer());
+        self.wire.intake.assembler.put_buffer(message.into_buffer());
     }
 
     fn note_time(&mut self) {
@@ -406,10 +438,4 @@ impl<S: Transport> WebSocket<S> {
     fn handle_timeout(&mut self) {
         self.watch.judge(&mut self.ws, self.wire.now(), &mut self.wire.tx);
     }
-}
-
-/// The peer has closed its end.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }

@@ -19,10 +19,10 @@ use super::transport::Transport;
 use super::wire::is_timeout;
 use crate::buf::Output;
 use crate::close::CloseCode;
-use crate::connection::{Closed, Connection};
+use crate::connection::{Closed, Connection, PreparedMessage};
 use crate::error::SendError;
-use crate::message::{Assembler, Incoming, Message};
-use crate::net::{Error, Inbox, Watch, linger_until, write_patience};
+use crate::message::Message;
+use crate::net::{Error, Inbox, Intake, Watch, linger_until, send_message, write_patience};
 use crate::time::{Clock, Instant};
 
 /// Output that a reader may leave behind before it stops reading: a peer that
@@ -41,8 +41,8 @@ impl<S: Transport + OverTcp> WebSocket<S> {
     /// # Errors
     ///
     /// If the socket's time-out for writing cannot be set.
-    pub fn split(self) -> io::Result<(Reader, Writer)> {
-        let (stream, inbox, tx, clock) = self.wire.into_parts();
+    pub fn split(self) -> io::Result<(Reader, Sender)> {
+        let (stream, intake, tx, clock) = self.wire.into_parts();
         let (stream, layer) = stream.divide();
         let is_plain = layer.is_none();
         stream.set_write_timeout(Some(TICK))?;
@@ -58,10 +58,10 @@ impl<S: Transport + OverTcp> WebSocket<S> {
         };
         let (state, progress) = (Mutex::new(state), Condvar::new());
         let shared = Arc::new(Shared { stream, is_plain, clock, state, progress });
-        let writer = Writer { shared: shared.clone() };
-        let Self { assembler, watch, .. } = self;
+        let writer = Sender { shared: shared.clone() };
+        let watch = self.watch;
         let received = Inbox::default();
-        Ok((Reader { shared, received, inbox, assembler, watch, wake_at: None }, writer))
+        Ok((Reader { shared, received, intake, watch, wake_at: None }, writer))
     }
 }
 
@@ -246,8 +246,7 @@ pub struct Reader {
     shared: Arc<Shared>,
     /// What the socket gave, if that is not what the engine takes.
     received: Inbox,
-    inbox: Inbox,
-    assembler: Assembler,
+    intake: Intake,
     watch: Watch,
     /// When to look at the time next.
     wake_at: Option<Instant>,
@@ -284,9 +283,20 @@ impl Reader {
         self.shared.lock().ws.closed()
     }
 
-    /// The time that the latest Ping and its Pong took.
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        self.shared.lock().ws.round_trip_time()
+    /// Asks the engine about the subprotocol, round-trip time and so on.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> T) -> T {
+        question(&self.shared.lock().ws)
+    }
+
+    /// Gives memory back that a message came in, to be used for the next that
+    /// comes in several pieces.
+    pub fn recycle(&mut self, message: Message<'_>) {
+        self.intake.assembler.put_buffer(message.into_buffer());
+    }
+
+    /// A sender of the same connection.
+    pub fn sender(&self) -> Sender {
+        Sender { shared: self.shared.clone() }
     }
 
     /// Runs the engine over what was read, up to the end of a message. True:
@@ -294,17 +304,9 @@ impl Reader {
     fn process(&mut self) -> (Option<Message<'static>>, bool) {
         let mut state = self.shared.lock();
         let State { ws, tx, .. } = &mut *state;
-        let (mut input, unread) = self.inbox.open();
-        let mut message = None;
-        while let Some(event) = ws.receive(&mut input, tx) {
-            if let Some(Incoming::Message(whole)) = self.assembler.push(event) {
-                message = Some(whole.into_owned());
-                break;
-            }
-        }
-        unread.leave(input.len());
+        let message = self.intake.next_message(ws, tx);
+        self.watch.note_time(ws, || self.shared.clock.now());
         let now = self.shared.clock.now();
-        self.watch.start(ws, now);
         // The writer may start a closing handshake while we wait, and nothing
         // wakes us: look again before its deadline can have passed.
         let look_again = ws.config().close_timeout.map(|timeout| now + timeout);
@@ -323,7 +325,7 @@ impl Reader {
             at.saturating_duration_since(shared.clock.now()).max(Duration::from_millis(1))
         };
         shared.stream.set_read_timeout(self.wake_at.map(wait))?;
-        match read(shared, &mut self.received, &mut self.inbox) {
+        match read(shared, &mut self.received, &mut self.intake.inbox) {
             Ok(0) => {
                 shared.lock().ws.receive_eof();
             }
@@ -383,13 +385,13 @@ impl Reader {
         drop(state);
         shared.stream.shutdown(Shutdown::Write)?;
         loop {
-            self.inbox.consume(usize::MAX);
+            self.intake.inbox.consume(usize::MAX);
             let left = until.saturating_duration_since(shared.clock.now());
             if left.is_zero() {
                 return Ok(());
             }
             shared.stream.set_read_timeout(Some(left))?;
-            match read(shared, &mut self.received, &mut self.inbox) {
+            match read(shared, &mut self.received, &mut self.intake.inbox) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -399,43 +401,50 @@ impl Reader {
     }
 }
 
-/// Reads into the inbox; waits with nothing locked.
+/// Reads once into the inbox, with nothing locked. `Interrupted`: call it again,
+/// if there is time.
 fn read(shared: &Shared, received: &mut Inbox, inbox: &mut Inbox) -> io::Result<usize> {
     let came = |read: &io::Result<usize>| *read.as_ref().unwrap_or(&0);
     let read = |memory: &mut [u8]| (&shared.stream).read(memory);
     if shared.is_plain {
         return inbox.read_with(read, came);
     }
-    loop {
-        if let Some(len) = shared.lock().layer.open(received, inbox)? {
-            return Ok(len);
-        }
-        if received.read_with(read, came)? == 0 {
-            shared.lock().layer.receive_eof();
-        }
+    if let Some(len) = shared.lock().layer.open(received, inbox)? {
+        return Ok(len);
     }
+    if received.read_with(read, came)? == 0 {
+        shared.lock().layer.receive_eof();
+    }
+    // Not plain yet, perhaps; the caller looks at the clock first.
+    Err(io::ErrorKind::Interrupted.into())
 }
 
 /// The half that sends; see [`WebSocket::split`]. Each call waits until the
-/// socket has taken what it sends.
-#[derive(Debug)]
-pub struct Writer {
+/// socket has taken what it sends. Clones send over the same connection.
+#[derive(Clone, Debug)]
+pub struct Sender {
     shared: Arc<Shared>,
 }
 
-impl Writer {
+impl Sender {
     /// Sends a message.
     ///
     /// # Errors
     ///
     /// As [`WebSocket::send`]; it waits until the peer takes the message, or
     /// the reader finds that the connection is over.
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.command(|ws, out| match &message {
-            Message::Binary(data) => ws.send_binary(data, out),
-            Message::Text(text) => ws.send_text(text, out),
-        })
+        self.put(|ws, out| send_message(ws, &message, out))
+    }
+
+    /// Sends a message that was encoded beforehand. Servers only.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        self.put(|ws, out| ws.send_prepared(message, out))
     }
 
     /// Gives the engine any other command, and sends what comes of it.
@@ -444,8 +453,15 @@ impl Writer {
     ///
     /// As [`send`](Self::send).
     pub fn command<T>(
-        &mut self,
+        &self,
         command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
+    ) -> Result<T, Error> {
+        self.put(|ws, out| command(ws, out))
+    }
+
+    fn put<T>(
+        &self,
+        command: impl FnOnce(&mut Connection, &mut Vec<u8>) -> Result<T, SendError>,
     ) -> Result<T, Error> {
         let mut state = self.shared.lock();
         if state.ws.is_open() {
@@ -469,7 +485,7 @@ impl Writer {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+    pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
         self.command(|ws, out| ws.send_ping(payload, out))
     }
 
@@ -478,8 +494,13 @@ impl Writer {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+    pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.command(|ws, out| ws.close(Some(code), reason, out))
+    }
+
+    /// True while messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.shared.lock().ws.is_open()
     }
 
     /// How the connection ended; `None` while data can still come or go.

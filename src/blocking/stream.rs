@@ -5,10 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 
 #[cfg(feature = "rustls")]
-use alloc::boxed::Box;
-#[cfg(feature = "rustls")]
-use rustls::{ClientConnection, StreamOwned};
-
+use super::tls::Tls;
 use super::transport::Transport;
 use crate::net::{Endpoint, Error};
 
@@ -20,10 +17,19 @@ pub enum Stream {
     Plain(TcpStream),
     /// `wss`.
     #[cfg(feature = "rustls")]
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Tls<TcpStream>),
 }
 
 impl Stream {
+    /// The TCP stream below.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "rustls")]
+            Self::Tls(tls) => tls.stream(),
+        }
+    }
+
     /// Wraps a stream that leads to the endpoint. TLS shakes hands when it is
     /// first written to.
     #[cfg_attr(not(feature = "rustls"), allow(unused_variables, clippy::unnecessary_wraps))]
@@ -31,8 +37,7 @@ impl Stream {
         #[cfg(feature = "rustls")]
         if endpoint.is_secure() {
             let (config, name) = endpoint.tls_parameters()?;
-            let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
-            return Ok(Self::Tls(Box::new(StreamOwned::new(tls, stream))));
+            return Ok(Self::Tls(Tls::client(config, name, stream)?));
         }
         Ok(Self::Plain(stream))
     }
@@ -80,30 +85,5 @@ impl Transport for Stream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         either!(self, stream => stream.shutdown_write())
-    }
-}
-
-#[cfg(feature = "rustls")]
-impl<C, D, T> Transport for StreamOwned<C, T>
-where
-    C: core::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
-    D: rustls::SideData,
-    T: Transport,
-{
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.sock.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.sock.set_write_timeout(timeout)
-    }
-
-    /// Says close_notify first: the end is then known to be ours.
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.conn.send_close_notify();
-        while self.conn.wants_write() {
-            self.conn.write_tls(&mut self.sock)?;
-        }
-        self.sock.shutdown_write()
     }
 }

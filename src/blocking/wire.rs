@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use super::transport::Transport;
-use crate::net::{Inbox, Waited};
+use crate::net::{Inbox, Intake, Waited};
 use crate::time::{Clock, Instant};
 
 /// Output memory that is kept between messages; more goes back.
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     pub(super) stream: S,
-    pub(super) inbox: Inbox,
+    pub(super) intake: Intake,
     /// Bytes to send, from `sent` on.
     pub(super) tx: Vec<u8>,
     sent: usize,
@@ -36,7 +36,7 @@ impl<S: Transport> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            inbox: Inbox::default(),
+            intake: Intake::new(Inbox::default()),
             tx: Vec::new(),
             sent: 0,
             unflushed: false,
@@ -49,9 +49,9 @@ impl<S: Transport> Wire<S> {
 
     /// The stream, what was read from it, what there is to send, and the clock
     /// that the engine has been told the time of.
-    pub(super) fn into_parts(mut self) -> (S, Inbox, Vec<u8>, Clock) {
+    pub(super) fn into_parts(mut self) -> (S, Intake, Vec<u8>, Clock) {
         self.tx.drain(..self.sent);
-        (self.stream, self.inbox, self.tx, self.clock)
+        (self.stream, self.intake, self.tx, self.clock)
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -66,6 +66,11 @@ impl<S: Transport> Wire<S> {
         self.deadline.is_some_and(|at| self.now() >= at)
     }
 
+    /// Bytes that wait to be sent.
+    pub(super) fn queued_len(&self) -> usize {
+        self.tx.len() - self.sent
+    }
+
     /// Reads once, behind what is unread. Looks at least once, also when it is
     /// too late: what has come by then has come in time.
     pub(super) fn read(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -78,7 +83,7 @@ impl<S: Transport> Wire<S> {
         let read = |memory: &mut [u8]| retry(wait, || stream.read(memory));
         let came =
             |read: &io::Result<Option<usize>>| read.as_ref().ok().copied().flatten().unwrap_or(0);
-        match self.inbox.read_with(read, came) {
+        match self.intake.inbox.read_with(read, came) {
             Ok(None) => Ok(Waited::TimedOut),
             Ok(Some(0)) => Ok(Waited::Eof),
             Ok(Some(_)) => Ok(Waited::Done),
@@ -155,9 +160,12 @@ impl<S: Transport> Wire<S> {
     pub(super) fn hang_up(&mut self, until: Instant) -> io::Result<()> {
         self.hung_up = true;
         self.flush(Patience::Until(Some(until)))?;
+        // TLS still has something to say.
+        self.stream.set_write_timeout(self.wait_until(Some(until)))?;
+        self.timed[1] = true;
         self.stream.shutdown_write()?;
         loop {
-            self.inbox.consume(usize::MAX);
+            self.intake.inbox.consume(usize::MAX);
             // Whoever goes on sending is not listened to for longer either.
             if self.read(Some(until))? != Waited::Done || self.now() >= until {
                 return Ok(());
@@ -197,7 +205,12 @@ fn retry(
     loop {
         match call() {
             Ok(len) => return Ok(Some(len)),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // Again and again, if somebody sends so slowly that no byte of it
+            // is complete: not for longer than that either.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => match limit {
+                Some((start, wait)) if start.elapsed() >= wait => return Ok(None),
+                _ => {}
+            },
             Err(e) if is_timeout(&e) => match limit {
                 // The system's clock ticks in milliseconds.
                 Some((start, wait)) if start.elapsed() + TICK >= wait => return Ok(None),

@@ -311,6 +311,15 @@ impl TryFrom<&str> for Endpoint {
 }
 
 #[cfg(feature = "url")]
+impl TryFrom<String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(url: String) -> Result<Self, Error> {
+        Self::from_url(&url)
+    }
+}
+
+#[cfg(feature = "url")]
 impl TryFrom<&String> for Endpoint {
     type Error = Error;
 

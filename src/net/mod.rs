@@ -5,10 +5,14 @@
 //! Layer: above the engine, below the adapters. Moves no bytes itself.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use std::io;
 use std::sync::OnceLock;
 
 use crate::config::Config;
+use crate::connection::Connection;
+use crate::error::SendError;
+use crate::message::Message;
 
 mod backoff;
 mod endpoint;
@@ -52,4 +56,16 @@ pub(crate) const VECTORED_LEN: usize = 4 << 10;
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+}
+
+/// Encodes a message into `out`. One copy.
+pub(crate) fn send_message(
+    ws: &mut Connection,
+    message: &Message<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), SendError> {
+    match message {
+        Message::Binary(data) => ws.send_binary(data, out),
+        Message::Text(text) => ws.send_text(text, out),
+    }
 }

@@ -1,10 +1,16 @@
 //! TLS: whom to trust, and what is spoken inside (RFC 6455, section 4.1, items
 //! 5 and 6 of establishing the connection).
 //!
-//! [`Endpoint::tls`] takes any configuration of rustls. On a server's side a
-//! TLS stream of rustls is a stream like any other:
-//! [`blocking::accept`](crate::blocking::accept) takes a `rustls::StreamOwned`,
-//! `tokio::accept` what `tokio_rustls::TlsAcceptor` gives.
+//! [`Endpoint::tls`] takes any configuration of rustls. On a server's side TLS
+//! is a stream like any other: [`blocking::accept`](crate::blocking::accept)
+//! takes a [`blocking::Tls`](crate::blocking::Tls), `tokio::accept` what
+//! `tokio_rustls::TlsAcceptor` gives.
+//!
+//! TLS that ends without close_notify may have been cut off by anybody: an end
+//! like any without a Close frame, 1006 and not clean. Once both Close frames
+//! have come, inside of TLS, nobody can have cut anything off that matters, and
+//! the connection was closed cleanly (RFC 6455, section 7.1.4) however the
+//! stream ends.
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -89,6 +95,10 @@ fn roots() -> io::Result<RootCertStore> {
 impl Endpoint {
     /// Sets how TLS is used; otherwise [`client_config`] says. If it names no
     /// protocol for ALPN, `http/1.1` is added.
+    ///
+    /// It is used for every server that one is redirected to and for a proxy
+    /// that speaks TLS as well; should it hold a client's certificate, allow no
+    /// [redirects](Self::max_redirects).
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
         self

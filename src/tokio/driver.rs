@@ -14,7 +14,9 @@ use crate::close::CloseCode;
 use crate::connection::{Connection, PreparedMessage};
 use crate::error::SendError;
 use crate::message::Message;
-use crate::net::{Error, Inbox, Intake, Watch, is_gone, linger_until, write_patience};
+use crate::net::{
+    Error, Inbox, Intake, Watch, is_gone, linger_until, send_message, write_patience,
+};
 use crate::time::Instant;
 
 /// Reads without a whole message after which other tasks get a turn.
@@ -92,10 +94,7 @@ impl<S> Driver<S> {
 
     /// Encodes a message and copies it.
     pub(super) fn queue(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        match message {
-            Message::Binary(data) => self.ws.send_binary(data, self.wire.tx()),
-            Message::Text(text) => self.ws.send_text(text, self.wire.tx()),
-        }
+        send_message(&mut self.ws, message, self.wire.tx())
     }
 
     /// Copies a message encoded beforehand, if there is room.

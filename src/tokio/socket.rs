@@ -1,6 +1,7 @@
 //! An open connection over an asynchronous stream, used by one task.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
@@ -129,6 +130,11 @@ impl<S> WebSocket<S> {
         self.driver.wire.queued_len()
     }
 
+    /// True while messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.driver.ws.is_open()
+    }
+
     /// How the connection ended; `None` while data can still come or go.
     pub fn closed(&self) -> Option<Closed> {
         self.driver.ws.closed()
@@ -144,6 +150,14 @@ impl<S> WebSocket<S> {
     /// The engine, to ask about the subprotocol, round-trip time and so on.
     pub fn connection(&self) -> &Connection {
         &self.driver.ws
+    }
+
+    /// Takes the connection apart: the stream, the engine, and what was read and
+    /// not processed. What is queued is lost: [`flush`](Self::flush) before. A
+    /// message in progress is lost as well.
+    pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
+        let unread = self.intake.inbox.unread().to_vec();
+        (self.driver.wire.stream, self.driver.ws, unread)
     }
 
     /// The stream.

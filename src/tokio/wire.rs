@@ -144,11 +144,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         inbox: &mut Inbox,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut self.stream);
+        let mut stream = Pin::new(&mut self.stream);
         let read = |memory: &mut [u8]| {
             let mut buf = ReadBuf::new(memory);
-            let result = ready!(stream.poll_read(cx, &mut buf));
-            Poll::Ready(result.map(|()| buf.filled().len()))
+            loop {
+                match ready!(stream.as_mut().poll_read(cx, &mut buf)) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => return Poll::Ready(result.map(|()| buf.filled().len())),
+                }
+            }
         };
         let came = |read: &Poll<io::Result<usize>>| match read {
             Poll::Ready(Ok(len)) => *len,

@@ -1,0 +1,173 @@
+//! TLS over a blocking stream, of either side.
+//!
+//! Each call reads or writes the stream once and then lets the caller look at
+//! the clock: a peer that sends a byte at a time must not outlast a deadline.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+use std::io::{self, Read, Write};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+use super::transport::Transport;
+
+/// A stream with TLS on top: a [`Transport`] whose deadlines hold in the
+/// handshake of TLS as well.
+///
+/// # Example: a server with TLS
+///
+/// ```no_run
+/// # use std::net::TcpStream;
+/// # use std::sync::Arc;
+/// # use sockeye::blocking::{self, Error};
+/// use sockeye::blocking::Tls;
+///
+/// # fn f(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> Result<(), Error> {
+/// let ws = blocking::accept(Tls::server(config, stream)?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Tls<T> {
+    connection: Box<Connection>,
+    stream: T,
+}
+
+impl<T> Tls<T> {
+    /// The client's side, for a server of this name. Shakes hands when it is
+    /// first used.
+    ///
+    /// # Errors
+    ///
+    /// What rustls says.
+    pub fn client(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        stream: T,
+    ) -> io::Result<Self> {
+        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        Ok(Self { connection: Box::new(connection.into()), stream })
+    }
+
+    /// The server's side. Shakes hands when it is first used.
+    ///
+    /// # Errors
+    ///
+    /// What rustls says.
+    pub fn server(config: Arc<ServerConfig>, stream: T) -> io::Result<Self> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self { connection: Box::new(connection.into()), stream })
+    }
+
+    /// The state of TLS: protocols agreed on, certificates, names.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &T {
+        &self.stream
+    }
+
+    pub(super) fn into_parts(self) -> (Box<Connection>, T) {
+        (self.connection, self.stream)
+    }
+}
+
+impl<T: Read + Write> Tls<T> {
+    /// Reads the stream once.
+    fn receive(&mut self) -> io::Result<()> {
+        self.connection.read_tls(&mut self.stream)?;
+        match self.connection.process_new_packets() {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // The peer is told why, if it listens.
+                let _ = self.connection.write_tls(&mut self.stream);
+                Err(io::Error::new(io::ErrorKind::InvalidData, error))
+            }
+        }
+    }
+
+    /// Writes what there is, and has the hands shaken.
+    fn advance(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            if self.connection.write_tls(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        if !self.connection.is_handshaking() {
+            return Ok(());
+        }
+        let was_read = self.connection.wants_read();
+        if was_read {
+            self.receive()?;
+        }
+        // The end of the stream is found by reading plain bytes.
+        match self.connection.reader().read(&mut []) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
+            _ => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+impl<T: Read + Write> Read for Tls<T> {
+    /// Fails with `Interrupted` if what was read is not yet a plain byte: call
+    /// it again, if there is time.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.connection.reader().read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        self.advance()?;
+        self.receive()?;
+        Err(io::ErrorKind::Interrupted.into())
+    }
+}
+
+impl<T: Read + Write> Write for Tls<T> {
+    /// Fails with `Interrupted` while hands are being shaken: call it again, if
+    /// there is time.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.advance()?;
+        let len = self.connection.writer().write(buf)?;
+        // What the stream does not take now goes first the next time.
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut self.stream) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.advance()?;
+        self.stream.flush()
+    }
+}
+
+impl<T: Transport> Transport for Tls<T> {
+    /// For both directions: TLS may have to write in order to read.
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)?;
+        self.stream.set_write_timeout(timeout)
+    }
+
+    /// As [`set_read_timeout`](Self::set_read_timeout).
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)
+    }
+
+    /// Says close_notify first: the end is then known to be ours.
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.connection.send_close_notify();
+        while self.connection.wants_write() {
+            if self.connection.write_tls(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.stream.shutdown_write()
+    }
+}
