@@ -150,7 +150,7 @@ fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Resu
                 }
                 _ => continue,
             };
-            if !ws.connection().is_open() {
+            if !ws.is_open() {
                 continue; // we have closed: nothing more may be sent
             }
             if fragments > 1 {

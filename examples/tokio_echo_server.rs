@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use contract::{Counts, Wishes, parse_args, pieces};
 use sockeye::handshake::Rejection;
-use sockeye::tokio::{Error, Shutdown, WebSocket, accept_with};
+use sockeye::tokio::{Entry, Error, Shutdown, WebSocket, accept_with};
 use sockeye::{Config, Incoming, Message};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -72,9 +72,9 @@ async fn run(addr: &str, config: Arc<Config>) -> io::Result<()> {
         };
         match accepted {
             Ok((stream, _)) if shutdown.connections() < MAX_CONNECTIONS => {
-                let (config, counts, shutdown) = (config.clone(), counts.clone(), shutdown.clone());
+                let (config, counts, entry) = (config.clone(), counts.clone(), shutdown.enter());
                 tokio::spawn(async move {
-                    if let Err(error) = serve(stream, config, &counts, &shutdown).await {
+                    if let Err(error) = serve(stream, config, &counts, entry).await {
                         eprintln!("connection: {error}");
                     }
                 });
@@ -103,13 +103,13 @@ async fn serve(
     stream: TcpStream,
     config: Arc<Config>,
     counts: &Counts,
-    shutdown: &Shutdown,
+    entry: Entry,
 ) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let mut wishes = Wishes::none();
     let accepted = accept_with(stream, config, |request| wishes.answer(request)).await?;
     let Some(ws) = accepted else { return Ok(()) };
-    let mut ws = shutdown.watch(ws);
+    let mut ws = entry.watch(ws);
 
     if let Some(key) = wishes.text("counted") {
         ws.send(counts.get(key).to_string()).await?;
@@ -152,7 +152,7 @@ async fn echo(
                 }
                 _ => continue,
             };
-            if !ws.connection().is_open() {
+            if !ws.is_open() {
                 continue; // we have closed: nothing more may be sent
             }
             if fragments > 1 {

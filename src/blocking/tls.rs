@@ -77,11 +77,11 @@ impl<T> Tls<T> {
 }
 
 impl<T: Read + Write> Tls<T> {
-    /// Reads the stream once.
-    fn receive(&mut self) -> io::Result<()> {
-        self.connection.read_tls(&mut self.stream)?;
+    /// Reads the stream once. 0: it has ended.
+    fn receive(&mut self) -> io::Result<usize> {
+        let len = self.connection.read_tls(&mut self.stream)?;
         match self.connection.process_new_packets() {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(len),
             Err(error) => {
                 // The peer is told why, if it listens.
                 let _ = self.connection.write_tls(&mut self.stream);
@@ -100,13 +100,8 @@ impl<T: Read + Write> Tls<T> {
         if !self.connection.is_handshaking() {
             return Ok(());
         }
-        let was_read = self.connection.wants_read();
-        if was_read {
-            self.receive()?;
-        }
-        // The end of the stream is found by reading plain bytes.
-        match self.connection.reader().read(&mut []) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
+        match self.receive()? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Err(io::ErrorKind::Interrupted.into()),
         }
     }

@@ -2,6 +2,7 @@
 //! open connection have in common.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 use std::io::{self, IoSlice};
 
@@ -15,7 +16,6 @@ const KEEP_LEN: usize = 64 << 10;
 /// As exact as the waits of the system are.
 const TICK: Duration = Duration::from_millis(2);
 
-#[derive(Debug)]
 pub(super) struct Wire<S> {
     pub(super) stream: S,
     pub(super) intake: Intake,
@@ -30,6 +30,16 @@ pub(super) struct Wire<S> {
     /// The stream waits for a limited time: to read, to write.
     timed: [bool; 2],
     hung_up: bool,
+}
+
+/// How much is queued, and not what.
+impl<S: fmt::Debug> fmt::Debug for Wire<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire")
+            .field("stream", &self.stream)
+            .field("queued_len", &(self.tx.len() - self.sent))
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Transport> Wire<S> {

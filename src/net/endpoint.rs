@@ -40,8 +40,8 @@ pub struct Endpoint {
     pub(super) target: String,
     subprotocols: Vec<String>,
     pub(super) headers: Vec<(String, String)>,
-    /// The value of `Authorization`, from the URL.
-    pub(super) authorization: Option<String>,
+    /// What is sent as `Authorization`.
+    pub(super) authorization: Authorization,
     config: Arc<Config>,
     #[cfg_attr(not(feature = "url"), allow(dead_code))]
     pub(super) max_redirects: u32,
@@ -51,6 +51,16 @@ pub struct Endpoint {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "proxy")]
     proxy: Proxy,
+}
+
+/// From a URL, or from a name and a password.
+#[derive(Clone)]
+pub(super) enum Authorization {
+    None,
+    /// "a user-id containing a colon character is invalid" (RFC 7617, section
+    /// 2): where the password begins could not be told.
+    Invalid,
+    Value(String),
 }
 
 /// Looks at the reply that opens a connection.
@@ -78,7 +88,7 @@ impl Endpoint {
             target: target.into(),
             subprotocols: Vec::new(),
             headers: Vec::new(),
-            authorization: None,
+            authorization: Authorization::None,
             config: super::default_config(),
             max_redirects: 5,
             waits_its_turn: true,
@@ -117,12 +127,9 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             let decode = |part| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
             let user = decode(url.username());
-            // "a user-id containing a colon character is invalid" (section 2).
-            if user.contains(&b':') {
-                return Err(Error::Url("a user name with a colon cannot be sent"));
-            }
             let password = decode(url.password().unwrap_or_default());
-            endpoint.authorization = Some(basic(&user, &password));
+            endpoint.authorization = basic(&user, &password);
+            endpoint.check_authorization()?;
         }
         Ok(endpoint)
     }
@@ -155,9 +162,9 @@ impl Endpoint {
     }
 
     /// Sends a user name and a password (Basic authorization, RFC 7617), as a
-    /// URL with them does. A colon cannot be part of the name.
+    /// URL with them does. A colon in the name is reported by those who connect.
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.authorization = Some(basic(user.as_bytes(), password.as_bytes()));
+        self.authorization = basic(user.as_bytes(), password.as_bytes());
         self
     }
 
@@ -268,6 +275,13 @@ impl Endpoint {
         self.waits_its_turn
     }
 
+    fn check_authorization(&self) -> Result<(), Error> {
+        match self.authorization {
+            Authorization::Invalid => Err(Error::Url("a user name with a colon cannot be sent")),
+            _ => Ok(()),
+        }
+    }
+
     /// A handshake with a key of its own.
     pub(crate) fn client(&self) -> Result<Client, Error> {
         let mut request = ClientRequest::new(self.secure, &self.host, self.port, &self.target);
@@ -277,11 +291,10 @@ impl Endpoint {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let is_authorized =
-            |(name, _): &(String, String)| name.eq_ignore_ascii_case("Authorization");
-        if let Some(value) =
-            self.authorization.as_ref().filter(|_| !self.headers.iter().any(is_authorized))
-        {
+        self.check_authorization()?;
+        // What is said expressly counts.
+        let is_said = self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("Authorization"));
+        if let (Authorization::Value(value), false) = (&self.authorization, is_said) {
             request = request.header("Authorization", value);
         }
         Ok(Client::new(request, Seed::from_os()?, self.config.clone())?)
@@ -329,6 +342,10 @@ impl TryFrom<&String> for Endpoint {
 }
 
 /// RFC 7617, section 2.
-fn basic(user: &[u8], password: &[u8]) -> String {
-    format!("Basic {}", STANDARD.encode([user, b":", password].concat()))
+fn basic(user: &[u8], password: &[u8]) -> Authorization {
+    if user.contains(&b':') {
+        return Authorization::Invalid;
+    }
+    let encoded = STANDARD.encode([user, b":", password].concat());
+    Authorization::Value(format!("Basic {encoded}"))
 }

@@ -21,6 +21,9 @@ impl TryFrom<&Uri> for Endpoint {
             Some("wss" | "https") => true,
             _ => return Err(Error::Url("the scheme of a WebSocket URL is ws or wss")),
         };
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(Error::Url("a user name in a Uri would not be sent: use basic_auth"));
+        }
         let host = uri.host().ok_or(Error::Url("the URL has no host"))?;
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let target = uri.path_and_query().map_or("/", |target| target.as_str());

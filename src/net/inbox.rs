@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::fmt;
 use core::ops::Range;
 
 use crate::buf::Input;
@@ -24,7 +25,6 @@ std::thread_local! {
 
 /// A buffer of the thread's, to read into. Its memory stays initialised, so
 /// that no read pays for zeroing it. Goes back when dropped.
-#[derive(Debug)]
 pub(crate) struct Scratch {
     memory: Vec<u8>,
 }
@@ -61,7 +61,6 @@ impl Drop for Scratch {
 }
 
 /// What was read and not yet processed.
-#[derive(Debug)]
 pub(crate) struct Inbox {
     bytes: Bytes,
     unread: Range<usize>,
@@ -69,7 +68,6 @@ pub(crate) struct Inbox {
     read_len: usize,
 }
 
-#[derive(Debug)]
 enum Bytes {
     /// Of the thread: nobody waits while it is lent.
     Lent(Scratch),
@@ -159,6 +157,13 @@ impl Inbox {
                 self.bytes = Bytes::Kept(kept);
             }
         }
+    }
+}
+
+/// How much is unread, and not what.
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("unread_len", &self.unread.len()).finish_non_exhaustive()
     }
 }
 

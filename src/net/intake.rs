@@ -11,13 +11,11 @@ use crate::message::{Assembler, Incoming, Message};
 pub(crate) struct Intake {
     pub(crate) inbox: Inbox,
     pub(crate) assembler: Assembler,
-    /// The last item of the stream of messages was an error.
-    pub(crate) has_ended: bool,
 }
 
 impl Intake {
     pub(crate) fn new(inbox: Inbox) -> Self {
-        Self { inbox, assembler: Assembler::new(), has_ended: false }
+        Self { inbox, assembler: Assembler::new() }
     }
 
     pub(crate) fn next_event(

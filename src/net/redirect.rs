@@ -5,7 +5,7 @@ use alloc::format;
 
 use url::{Position, Url};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Authorization, Endpoint};
 use super::error::Refused;
 
 /// What belongs to one origin and must not be told to another.
@@ -40,7 +40,7 @@ impl Endpoint {
         let same_origin = (endpoint.secure, endpoint.host.as_str(), endpoint.port)
             == (self.secure, bare_host(&here)?, self.port);
         if !same_origin {
-            endpoint.authorization = None;
+            endpoint.authorization = Authorization::None;
             endpoint
                 .headers
                 .retain(|(name, _)| !CREDENTIALS.iter().any(|c| c.eq_ignore_ascii_case(name)));

@@ -1,9 +1,12 @@
 //! The client's side of the handshake over an asynchronous stream.
 
 use alloc::boxed::Box;
+#[cfg(not(feature = "proxy"))]
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
+use core::time::Duration;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +24,8 @@ use crate::net::{Backoff, ClientOpening, Endpoint, Error, Inbox, Turn, Waited};
 /// Connects to a URL (with the feature `url`) or an [`Endpoint`] over TCP, with
 /// TLS if it is a secure one, and shakes hands. Follows redirects.
 ///
-/// Tries the addresses of the host in turn; with the feature `proxy` it does so
+/// Tries the addresses of the host in turn, each for its share of the time; with
+/// the feature `proxy` it does so
 /// side by side (*Happy Eyeballs*, RFC 8305), and takes the proxy that the
 /// endpoint or the environment names. [`Config::handshake_timeout`] bounds
 /// waiting for the turn to connect; then connecting and TLS; then the handshake.
@@ -114,14 +118,15 @@ async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
     let opening = ClientOpening::new(endpoint)?;
     endpoint.check_secure()?;
+    let timeout = endpoint.limits().handshake_timeout;
     let _turn = match endpoint.waits_its_turn() {
         true => {
             let turn = async { Ok(Turn::wait(endpoint.host(), endpoint.port()).await) };
-            Some(in_time(endpoint, turn).await?)
+            Some(in_time(timeout, turn).await?)
         }
         false => None,
     };
-    let stream = in_time(endpoint, async {
+    let stream = in_time(timeout, async {
         let stream = dial(endpoint).await?;
         Stream::open(endpoint, stream).await
     });
@@ -129,14 +134,14 @@ async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     shake_hands(opening, Wire::new(stream, &TokioTimer)).await
 }
 
-/// Gives up when the handshake would have to be done.
+/// Gives up after a time.
 async fn in_time<T>(
-    endpoint: &Endpoint,
+    timeout: Option<Duration>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let mut work = pin!(work);
     let mut alarm = Alarm::new(&TokioTimer);
-    let until = endpoint.limits().handshake_timeout.map(|timeout| alarm.now() + timeout);
+    let until = timeout.map(|timeout| alarm.now() + timeout);
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => {
@@ -146,12 +151,25 @@ async fn in_time<T>(
     .await
 }
 
-/// Connects to an endpoint, without TLS on top.
+/// Connects to an endpoint, without TLS on top. One address that does not
+/// answer leaves the others their share of the time.
 #[cfg(not(feature = "proxy"))]
-async fn dial(endpoint: &Endpoint) -> io::Result<Stream> {
-    let stream = TcpStream::connect((endpoint.host(), endpoint.port())).await?;
-    stream.set_nodelay(true)?;
-    Ok(Stream::Plain(stream))
+async fn dial(endpoint: &Endpoint) -> Result<Stream, Error> {
+    let addresses: Vec<_> =
+        tokio::net::lookup_host((endpoint.host(), endpoint.port())).await?.collect();
+    let share = |timeout: Duration| timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let timeout = endpoint.limits().handshake_timeout.map(share);
+    let mut last_error = Error::Io(io::ErrorKind::AddrNotAvailable.into());
+    for address in &addresses {
+        match in_time(timeout, async { Ok(TcpStream::connect(address).await?) }).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(Stream::Plain(stream));
+            }
+            Err(error) => last_error = error,
+        }
+    }
+    Err(last_error)
 }
 
 /// The handshake, from the request to the open connection.

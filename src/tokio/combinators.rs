@@ -18,11 +18,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message<'static>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.intake.has_ended {
+        if self.has_ended {
             return Poll::Ready(None);
         }
         let result = ready!(self.poll_read(cx));
-        self.intake.has_ended = result.is_err();
+        self.has_ended = result.is_err();
         Poll::Ready(result.transpose())
     }
 }
@@ -32,11 +32,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Reader<S> {
     type Item = Result<Message<'static>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.intake.has_ended {
+        if self.has_ended {
             return Poll::Ready(None);
         }
         let result = ready!(self.poll_read(cx));
-        self.intake.has_ended = result.is_err();
+        self.has_ended = result.is_err();
         Poll::Ready(result.transpose())
     }
 }

@@ -15,7 +15,7 @@ use crate::handshake::{Accept, Answer, Request};
 use crate::net::{Error, Inbox, LINGER, Opened, ServerOpening, Waited, default_config};
 
 /// Waits for a request and accepts it, with the default limits and deadlines
-/// and no subprotocol.
+/// and no subprotocol. Not cancel safe: dropped, it takes the stream with it.
 ///
 /// # Errors
 ///

@@ -33,9 +33,12 @@ use super::wakers::Wakers;
 ///         ::tokio::spawn(async move {
 ///             let mut ws = entry.watch(ws::accept(stream).await?);
 ///             while let Some(message) = ws.read().await? {
-///                 ws.send(message).await?;
+///                 // Once the server is going, clients may still say something.
+///                 if ws.is_open() {
+///                     ws.send(message).await?;
+///                 }
 ///             }
-///             Ok::<(), ws::Error>(()) // the client has gone, or the server is going
+///             Ok::<(), ws::Error>(())
 ///         });
 ///     }
 /// };

@@ -55,11 +55,13 @@ use crate::net::{Error, Inbox, Intake, is_gone};
 pub struct WebSocket<S> {
     pub(super) driver: Driver<S>,
     pub(super) intake: Intake,
+    /// The last item of the stream of messages was an error.
+    pub(super) has_ended: bool,
 }
 
 impl<S> WebSocket<S> {
     pub(super) fn new(wire: Wire<S>, inbox: Inbox, ws: Connection) -> Self {
-        Self { driver: Driver::new(wire, ws), intake: Intake::new(inbox) }
+        Self { driver: Driver::new(wire, ws), intake: Intake::new(inbox), has_ended: false }
     }
 
     pub(super) fn set_entry(&mut self, entry: Entry) {
@@ -89,14 +91,14 @@ impl<S> WebSocket<S> {
     /// The next event of the bytes that were read, without waiting. `None`:
     /// they are used up, [`ready`](Self::ready) waits for more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        let Self { driver, intake } = self;
+        let Self { driver, intake, .. } = self;
         driver.receive(|ws, out| intake.next_event(ws, out))
     }
 
     /// As [`next_event`](Self::next_event), with the chunks of a message put
     /// together. A message that came in one piece is borrowed and not copied.
     pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
-        let Self { driver, intake } = self;
+        let Self { driver, intake, .. } = self;
         driver.receive(|ws, out| intake.next_incoming(ws, out))
     }
 

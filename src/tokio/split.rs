@@ -20,7 +20,8 @@ use crate::net::{Error, Intake};
 
 pub(super) fn split<S>(ws: WebSocket<S>) -> (Reader<S>, Sender<S>) {
     let shared = Shared::new(ws.driver);
-    (Reader { shared: shared.clone(), intake: ws.intake }, Sender::new(shared))
+    let WebSocket { intake, has_ended, .. } = ws;
+    (Reader { shared: shared.clone(), intake, has_ended }, Sender::new(shared))
 }
 
 /// The half that receives; see [`WebSocket::split`].
@@ -33,18 +34,20 @@ pub(super) fn split<S>(ws: WebSocket<S>) -> (Reader<S>, Sender<S>) {
 pub struct Reader<S> {
     shared: Arc<Shared<S>>,
     pub(super) intake: Intake,
+    /// The last item of the stream of messages was an error.
+    pub(super) has_ended: bool,
 }
 
 impl<S> Reader<S> {
     /// As [`WebSocket::next_event`].
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        let Self { shared, intake } = self;
+        let Self { shared, intake, .. } = self;
         shared.with(|driver, _| driver.receive(|ws, out| intake.next_event(ws, out)))
     }
 
     /// As [`WebSocket::next_incoming`].
     pub fn next_incoming(&mut self) -> Option<Incoming<'_>> {
-        let Self { shared, intake } = self;
+        let Self { shared, intake, .. } = self;
         shared.with(|driver, _| driver.receive(|ws, out| intake.next_incoming(ws, out)))
     }
 
@@ -72,16 +75,16 @@ impl<S> Reader<S> {
     /// other senders.
     #[allow(clippy::result_large_err)] // what went in comes out
     pub fn reunite(self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
-        let Self { shared, intake } = self;
+        let Self { shared, intake, has_ended } = self;
         if !Arc::ptr_eq(&shared, &sender.shared) {
-            return Err((Self { shared, intake }, sender));
+            return Err((Self { shared, intake, has_ended }, sender));
         }
         drop(sender);
         match Arc::try_unwrap(shared) {
-            Ok(shared) => Ok(WebSocket { driver: shared.into_driver(), intake }),
+            Ok(shared) => Ok(WebSocket { driver: shared.into_driver(), intake, has_ended }),
             Err(shared) => {
                 let sender = Sender::new(shared.clone());
-                Err((Self { shared, intake }, sender))
+                Err((Self { shared, intake, has_ended }, sender))
             }
         }
     }
@@ -106,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Self { shared, intake } = self;
+        let Self { shared, intake, .. } = self;
         shared.poll(Half::Reader, cx, |driver, cx| driver.poll_message(intake, cx))
     }
 
@@ -116,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     ///
     /// As [`WebSocket::read`].
     pub async fn ready(&mut self) -> Result<bool, Error> {
-        let Self { shared, intake } = self;
+        let Self { shared, intake, .. } = self;
         poll_fn(|cx| {
             shared.poll(Half::Reader, cx, |driver, cx| driver.poll_ready(&mut intake.inbox, cx))
         })

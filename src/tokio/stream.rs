@@ -26,6 +26,15 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The TCP stream below.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "rustls")]
+            Self::Tls(tls) => tls.get_ref().0.tcp(),
+        }
+    }
+
     /// Wraps a stream that leads to the endpoint; shakes hands if that uses
     /// TLS.
     #[cfg_attr(not(feature = "rustls"), allow(unused_variables, clippy::unused_async))]

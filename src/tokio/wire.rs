@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -28,7 +29,6 @@ std::thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-#[derive(Debug)]
 pub(super) struct Wire<S> {
     pub(super) stream: S,
     /// Bytes to send, from `sent` on. Empty, it owns no memory.
@@ -128,6 +128,16 @@ impl<S> Wire<S> {
             self.tx.drain(..self.sent);
             self.sent = 0;
         }
+    }
+}
+
+/// How much is queued, and not what.
+impl<S: fmt::Debug> fmt::Debug for Wire<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire")
+            .field("stream", &self.stream)
+            .field("queued_len", &self.queued_len())
+            .finish_non_exhaustive()
     }
 }
 
