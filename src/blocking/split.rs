@@ -61,7 +61,10 @@ impl<S: Transport + OverTcp> WebSocket<S> {
         let writer = Sender { shared: shared.clone() };
         let watch = self.watch;
         let received = Inbox::default();
-        Ok((Reader { shared, received, intake, watch, wake_at: None }, writer))
+        Ok((
+            Reader { shared, received, intake, watch, look_again: None, read_timeout: None },
+            writer,
+        ))
     }
 }
 
@@ -248,8 +251,10 @@ pub struct Reader {
     received: Inbox,
     intake: Intake,
     watch: Watch,
-    /// When to look at the time next.
-    wake_at: Option<Instant>,
+    /// How long to wait for bytes at most.
+    look_again: Option<Duration>,
+    /// What the socket was told of that.
+    read_timeout: Option<Option<Duration>>,
 }
 
 impl Reader {
@@ -306,25 +311,32 @@ impl Reader {
         let State { ws, tx, .. } = &mut *state;
         let message = self.intake.next_message(ws, tx);
         self.watch.note_time(ws, || self.shared.clock.now());
-        let now = self.shared.clock.now();
-        // The writer may start a closing handshake while we wait, and nothing
+        // A sender may start a closing handshake while we wait, and nothing
         // wakes us: look again before its deadline can have passed.
-        let look_again = ws.config().close_timeout.map(|timeout| now + timeout);
-        self.wake_at = match (self.watch.next(), look_again) {
+        self.look_again = ws.config().close_timeout;
+        (message, ws.should_close_transport())
+    }
+
+    /// Bounds the next read; asks the system only if that changes anything.
+    fn set_read_timeout(&mut self) -> io::Result<()> {
+        let left = |at: Instant| at.saturating_duration_since(self.shared.clock.now());
+        let wait = match (self.watch.next().map(left), self.look_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        (message, ws.should_close_transport())
+        // Zero means no limit to the system.
+        let wait = wait.map(|wait| wait.max(Duration::from_millis(1)));
+        if self.read_timeout != Some(wait) {
+            self.shared.stream.set_read_timeout(wait)?;
+            self.read_timeout = Some(wait);
+        }
+        Ok(())
     }
 
     /// Waits for bytes, for the end of the stream, or for a deadline.
     fn fill(&mut self) -> Result<(), Error> {
+        self.set_read_timeout()?;
         let shared = &*self.shared;
-        // Zero means no limit to the system.
-        let wait = |at: Instant| {
-            at.saturating_duration_since(shared.clock.now()).max(Duration::from_millis(1))
-        };
-        shared.stream.set_read_timeout(self.wake_at.map(wait))?;
         match read(shared, &mut self.received, &mut self.intake.inbox) {
             Ok(0) => {
                 shared.lock().ws.receive_eof();
