@@ -207,6 +207,36 @@ fn split_halves_go_on_reading_while_many_messages_wait() {
     both_ways_at_once(Arc::default, Way::Queue, (2000, 10_000));
 }
 
+/// Sends and receives long messages at once, and closes.
+fn exchange((mut reader, sender): (blocking::Reader, blocking::Sender)) {
+    let lens = || (0..30).map(|n| n * 20_011);
+    let sending = Task::start({
+        let sender = sender.clone();
+        move || lens().for_each(|len| sender.send(bytes_of(len)).unwrap())
+    });
+    for len in lens() {
+        assert!(reader.read().unwrap().unwrap().as_bytes() == bytes_of(len), "{len} bytes");
+    }
+    sending.join();
+    // Both begin: one of them may be too late for that.
+    let _ = sender.start_close(CloseCode::NORMAL_CLOSURE, "");
+    assert_eq!(reader.read().unwrap(), None);
+    assert!(reader.closed().unwrap().is_clean());
+}
+
+#[test]
+fn split_blocking_halves_over_tls_send_and_receive_much_at_once() {
+    bounded(|| {
+        let (listener, port) = listen();
+        let server = Task::start(move || {
+            let tls = our_tls(listener.accept().unwrap().0);
+            exchange(blocking::accept(tls).unwrap().split().unwrap());
+        });
+        exchange(blocking::connect(secure(port)).unwrap().split().unwrap());
+        server.join();
+    });
+}
+
 // ---- ALPN ------------------------------------------------------------------------
 
 /// The protocols that a client with this configuration offers.
