@@ -145,8 +145,8 @@ pub(super) struct Timers {
     /// The engine's own Ping, waiting for its Pong.
     keep_alive: Option<KeepAlive>,
     pong_deadline: Option<Instant>,
-    /// The application's latest Ping, waiting for its Pong. Boxed: its payload
-    /// is long, and most applications leave Pings to the engine.
+    /// The application's latest Ping. Boxed on first use: its payload is long,
+    /// and most applications leave Pings to the engine.
     asked: Option<Box<Ping>>,
     /// When the Ping went whose Pong has come.
     answered: Option<Instant>,
@@ -166,6 +166,8 @@ struct KeepAlive {
 #[derive(Debug)]
 struct Ping {
     payload: Gathered,
+    /// Its Pong has not come.
+    is_open: bool,
     /// `None` until the time is told.
     sent: Option<Instant>,
 }
@@ -200,7 +202,11 @@ impl Timers {
     pub(super) fn ping_sent(&mut self, payload: &[u8]) {
         let mut copy = Gathered::new();
         copy.extend(payload);
-        self.asked = Some(Box::new(Ping { payload: copy, sent: None }));
+        let ping = Ping { payload: copy, is_open: true, sent: None };
+        match &mut self.asked {
+            Some(asked) => **asked = ping,
+            None => self.asked = Some(Box::new(ping)),
+        }
     }
 
     /// A Pong came. True if it answers a Ping of ours: an unsolicited one
@@ -209,9 +215,12 @@ impl Timers {
         let kept_alive = self.keep_alive.take_if(|ping| ping.number.to_be_bytes() == payload);
         let sent = match kept_alive {
             Some(ping) => Some(ping.sent),
-            None => match self.asked.take_if(|ping| ping.payload.as_bytes() == payload) {
-                Some(ping) => ping.sent,
-                None => return false,
+            None => match &mut self.asked {
+                Some(ping) if ping.is_open && ping.payload.as_bytes() == payload => {
+                    ping.is_open = false;
+                    ping.sent
+                }
+                _ => return false,
             },
         };
         // "MAY elect to send a Pong frame for only the most recently processed
