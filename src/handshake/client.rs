@@ -155,7 +155,7 @@ impl fmt::Debug for ClientRequest {
 ///
 /// Where many clients of one host and port are started at once, at most one
 /// connection should be in this state at a time (section 4.1, item 2); that
-/// is for whoever holds them all to see to.
+/// is for whoever holds them all to see to, as the adapters do.
 ///
 /// # Example: connect
 ///

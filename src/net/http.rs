@@ -6,6 +6,7 @@ use http::Uri;
 
 use super::endpoint::Endpoint;
 use super::error::{Error, Refused};
+use super::uri::host_and_port;
 use crate::handshake::BuildError;
 
 /// Headers that the handshake sets itself, which a request may name anyway.
@@ -24,8 +25,7 @@ impl TryFrom<&Uri> for Endpoint {
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(Error::Url("a user name in a Uri would not be sent: use basic_auth"));
         }
-        let host = uri.host().ok_or(Error::Url("the URL has no host"))?;
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let (host, port) = host_and_port(uri, if secure { 443 } else { 80 })?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let endpoint = Self::new(host, port, target);
         Ok(if secure { endpoint.secure() } else { endpoint })

@@ -28,6 +28,8 @@ mod redirect;
 pub mod tls;
 mod trace;
 mod turn;
+#[cfg(any(feature = "http", feature = "proxy"))]
+mod uri;
 mod watch;
 
 pub use backoff::Backoff;
@@ -40,6 +42,8 @@ pub(crate) use inbox::Inbox;
 pub(crate) use intake::Intake;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
 pub(crate) use turn::Turn;
+#[cfg(feature = "proxy")]
+pub(crate) use uri::host_and_port;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
 
 /// The default limits and deadlines, which most connections share.

@@ -17,7 +17,7 @@ use tokio::net::lookup_host;
 use tower_service::Service;
 
 use super::stream::Stream;
-use crate::net::{Endpoint, Error, Proxy};
+use crate::net::{Endpoint, Error, Proxy, host_and_port};
 
 const NO_PROXY_URL: Error = Error::Url("a proxy has a URL of http, https, socks5 or socks5h");
 
@@ -42,14 +42,14 @@ pub(super) async fn dial(endpoint: &Endpoint) -> Result<Stream, Error> {
 
 async fn dial_through(endpoint: &Endpoint, proxy: &Intercept, there: Uri) -> Result<Stream, Error> {
     let scheme = proxy.uri().scheme_str().unwrap_or_default();
-    let host = proxy.uri().host().ok_or(NO_PROXY_URL)?;
     let default_port = match scheme {
         "http" => 80,
         "https" => 443,
         _ => 1080,
     };
     // The connectors know ports of HTTP alone, and no scheme of SOCKS.
-    let uri = uri("http", host, proxy.uri().port_u16().unwrap_or(default_port))?;
+    let (host, port) = host_and_port(proxy.uri(), default_port)?;
+    let uri = uri("http", host, port)?;
     match scheme {
         "http" | "https" => {
             let tls = if scheme == "https" { Some(endpoint.secure_to(host)) } else { None };

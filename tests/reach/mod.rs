@@ -3,19 +3,23 @@
 
 #![allow(dead_code)] // each test file uses some of it
 
+#[cfg(feature = "proxy")]
+pub mod proxy;
+
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use sockeye::net::{Endpoint, Error};
 use sockeye::{CloseCode, Closed, Message, blocking, tokio as ws};
 use tokio::runtime::Runtime;
 
 use crate::common::{Frame, sent_frames};
-use crate::sockets::{PATIENCE, Role, Task, bounded, reply};
+use crate::sockets::{PATIENCE, Role, SOON, Task, bounded, reply};
 
 // ---- clients ---------------------------------------------------------------------
 
@@ -266,9 +270,21 @@ impl<S: Read + Write> Script<S> {
     }
 }
 
+/// Sends one byte after the other, each far earlier than any deadline of these
+/// tests, until nobody listens: that is what they are about.
+pub fn drip(mut stream: &TcpStream, bytes: &[u8]) {
+    for byte in bytes {
+        if stream.write_all(&[*byte]).is_err() {
+            break;
+        }
+        thread::sleep(SOON / 10);
+    }
+}
+
 // ---- TLS -------------------------------------------------------------------------
 
 #[cfg(feature = "rustls")]
+#[allow(unused_imports)] // each test file uses some of it
 pub use with_tls::*;
 
 #[cfg(feature = "rustls")]
