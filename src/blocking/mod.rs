@@ -3,7 +3,7 @@
 //!
 //! [`connect`] or [`handshake`] on one side, [`accept`] or [`accept_with`] on
 //! the other give a [`WebSocket`]; over TCP it can be
-//! [split](WebSocket::split) into a reader and a writer for two threads.
+//! [split](WebSocket::split) into a reader and senders for several threads.
 //!
 //! # Example: an echo server and its client
 //!
@@ -36,6 +36,7 @@
 mod client;
 mod layer;
 mod server;
+mod shared;
 mod socket;
 mod split;
 mod stream;
