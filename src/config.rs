@@ -49,9 +49,11 @@ pub struct Config {
     pub auto_pong: bool,
 
     /// Bytes of output that an adapter queues while the network does not take
-    /// them. What comes when there are more waits or is refused, and nothing
-    /// is read, so that a peer which never reads cannot make memory grow. The
-    /// message that passes the limit is queued whole.
+    /// them. What is sent when there are more waits or is refused; the message
+    /// that passes the limit is queued whole. While there are more answers to
+    /// the peer than that, nothing is read, so that a peer which never reads
+    /// cannot make memory grow. (Were reading to stop for messages of our own,
+    /// two ends with much to say would wait for each other.)
     ///
     /// Default: 1 MiB. It holds the messages of a busy second; a peer that is
     /// further behind should be waited for, or let go.

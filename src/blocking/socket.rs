@@ -412,7 +412,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Takes the connection apart: the stream, the engine, and what was read and
-    /// not processed. What is queued is lost: [`flush`](Self::flush) before.
+    /// not processed. The engine has been told the time, so it is not for
+    /// [`from_parts`](Self::from_parts) if any deadline is on. What is queued is lost: [`flush`](Self::flush) before.
     /// A message in progress is lost as well.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         let (stream, intake, ..) = self.wire.into_parts();

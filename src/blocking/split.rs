@@ -143,7 +143,15 @@ impl Reader {
             Ok(0) => {
                 shared.lock().ws.receive_eof();
             }
-            Ok(_) => {
+            Err(error) if is_timeout(&error) => {
+                let State { ws, tx, .. } = &mut *shared.lock();
+                self.watch.judge(ws, shared.clock.now(), tx);
+            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return self.broken(error);
+            }
+            // Something came, of which no byte may be plain yet.
+            _ => {
                 let State { ws, tx, .. } = &mut *shared.lock();
                 let now = shared.clock.now();
                 self.watch.start(ws, now);
@@ -151,20 +159,21 @@ impl Reader {
                     self.watch.judge(ws, now, tx);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => {
-                let State { ws, tx, .. } = &mut *shared.lock();
-                self.watch.judge(ws, shared.clock.now(), tx);
-            }
-            Err(error) => {
-                let closed = shared.lock().ws.receive_eof();
-                let _ = shared.stream.shutdown(Shutdown::Both);
-                if !closed.is_clean() {
-                    return Err(error.into());
-                }
-            }
         }
         Ok(())
+    }
+
+    /// The stream failed. After a closing handshake that is no news.
+    fn broken(&mut self, error: io::Error) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        let (closed, _) = self.watch.end(&mut state.ws);
+        // What is wrong about TLS is told.
+        if error.kind() == io::ErrorKind::InvalidData && !state.writing && state.has_output() {
+            state = self.shared.write_batch(state);
+        }
+        drop(state);
+        let _ = self.shared.stream.shutdown(Shutdown::Both);
+        if closed.is_clean() { Ok(()) } else { Err(error.into()) }
     }
 
     /// The connection is over: closes the stream in good order (see

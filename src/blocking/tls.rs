@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
 use super::transport::Transport;
+use crate::net::is_gone;
 
 /// A stream with TLS on top: a [`Transport`] whose deadlines hold in the
 /// handshake of TLS as well.
@@ -90,13 +91,21 @@ impl<T: Read + Write> Tls<T> {
         }
     }
 
+    /// Writes what there is, once. `Interrupted` if there is more.
+    fn write_pending(&mut self) -> io::Result<()> {
+        if !self.connection.wants_write() {
+            return Ok(());
+        }
+        match self.connection.write_tls(&mut self.stream)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            _ if self.connection.wants_write() => Err(io::ErrorKind::Interrupted.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what there is, and has the hands shaken.
     fn advance(&mut self) -> io::Result<()> {
-        while self.connection.wants_write() {
-            if self.connection.write_tls(&mut self.stream)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
+        self.write_pending()?;
         if !self.connection.is_handshaking() {
             return Ok(());
         }
@@ -115,9 +124,18 @@ impl<T: Read + Write> Read for Tls<T> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return result,
         }
-        self.advance()?;
+        match self.advance() {
+            // What the peer said before it left can still be read.
+            Err(error) if is_gone(&error) && !self.connection.is_handshaking() => {}
+            result => result?,
+        }
         self.receive()?;
-        Err(io::ErrorKind::Interrupted.into())
+        match self.connection.reader().read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            result => result,
+        }
     }
 }
 
@@ -128,12 +146,7 @@ impl<T: Read + Write> Write for Tls<T> {
         self.advance()?;
         let len = self.connection.writer().write(buf)?;
         // What the stream does not take now goes first the next time.
-        while self.connection.wants_write() {
-            match self.connection.write_tls(&mut self.stream) {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
-            }
-        }
+        let _ = self.write_pending();
         Ok(len)
     }
 
@@ -155,14 +168,11 @@ impl<T: Transport> Transport for Tls<T> {
         self.set_read_timeout(timeout)
     }
 
-    /// Says close_notify first: the end is then known to be ours.
+    /// Says close_notify first: the end is then known to be ours. Fails with
+    /// `Interrupted` if there is more to say: call it again, if there is time.
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.connection.send_close_notify();
-        while self.connection.wants_write() {
-            if self.connection.write_tls(&mut self.stream)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
+        self.write_pending()?;
         self.stream.shutdown_write()
     }
 }

@@ -31,7 +31,7 @@ pub trait Transport: Read + Write {
     ///
     /// # Errors
     ///
-    /// What the system says, or `Unsupported`: then the peer is not waited for
+    /// What the system says. `Interrupted`: call it again. `Unsupported`: then the peer is not waited for
     /// to end its own, since dropping the stream is what ends ours.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }

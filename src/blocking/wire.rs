@@ -171,9 +171,12 @@ impl<S: Transport> Wire<S> {
         self.hung_up = true;
         self.flush(Patience::Until(Some(until)))?;
         // TLS still has something to say.
-        self.stream.set_write_timeout(self.wait_until(Some(until)))?;
+        let wait = self.wait_until(Some(until));
+        self.stream.set_write_timeout(wait)?;
         self.timed[1] = true;
-        self.stream.shutdown_write()?;
+        if retry(wait, || self.stream.shutdown_write().map(|()| 0))?.is_none() {
+            return Ok(());
+        }
         loop {
             self.intake.inbox.consume(usize::MAX);
             // Whoever goes on sending is not listened to for longer either.

@@ -73,7 +73,8 @@ impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Message<'m>> for Sender<S> {
         self.poll_room(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
+    fn start_send(mut self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
+        self.flush_mark = None;
         Ok(self.with_driver(|driver| driver.queue(&message))?)
     }
 
@@ -81,7 +82,10 @@ impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Message<'m>> for Sender<S> {
         Sender::poll_flush(self.get_mut(), cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.is_open() {
+            self.flush_mark = None;
+        }
         self.with_driver(Driver::start_close)?;
         Sender::poll_flush(self.get_mut(), cx)
     }

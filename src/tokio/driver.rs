@@ -68,7 +68,10 @@ impl<S> Driver<S> {
     /// the application sends is its own affair: two ends that stopped reading
     /// for that would wait for each other.
     fn may_read(&self) -> bool {
-        self.replies <= self.ws.config().max_queued_len || self.wire.written() >= self.replies_end
+        // What cannot be written is discarded, and does not grow.
+        self.cannot_write
+            || self.replies <= self.ws.config().max_queued_len
+            || self.wire.written() >= self.replies_end
     }
 
     /// Has the engine receive; its answers are counted.
@@ -251,8 +254,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 None => linger_until(&self.ws, self.wire.now()),
             };
             self.hang_up_until = Some(until);
+            let end = self.wire.mark();
             ready!(self.wire.poll_hang_up(inbox, until, cx));
             self.cannot_write = true;
+            self.lost_output |= self.wire.written() < end;
         }
         inbox.consume(usize::MAX);
         Poll::Ready(self.watch.end(&mut self.ws).1.map_or(Ok(false), Err))
@@ -326,6 +331,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 *payload = &[];
                 self.cannot_write = true;
                 continue;
+            }
+            if self.ws.should_close_transport() {
+                // It failed: nobody may be left to see to the end.
+                if let (_, Some(error)) = self.watch.end(&mut self.ws) {
+                    *payload = &[];
+                    return Poll::Ready(Err(error));
+                }
             }
             ready!(self.wire.alarm.poll(self.due(), cx));
             // What is sent now goes behind the payload.

@@ -38,8 +38,9 @@ use crate::net::{Error, Inbox, Intake, is_gone};
 /// [`send`](Self::send) waits until the stream has taken the message;
 /// [`queue`](Self::queue) never waits, and gives the message back once
 /// [`Config::max_queued_len`] is passed: the caller then waits for
-/// [`room`](Self::room), drops the message, or the connection. While that much
-/// is queued, nothing is read either.
+/// [`room`](Self::room), drops the message, or the connection. Of the answers
+/// that the peer is owed no more are queued either: then nothing is read until
+/// it takes some.
 ///
 /// Two peers that both wait in `send` for the other to read wait for ever:
 /// where messages are larger than what the network holds, [split](Self::split),
@@ -155,7 +156,8 @@ impl<S> WebSocket<S> {
     }
 
     /// Takes the connection apart: the stream, the engine, and what was read and
-    /// not processed. What is queued is lost: [`flush`](Self::flush) before. A
+    /// not processed. The engine has been told the time, so it is not for
+    /// [`from_parts`](Self::from_parts) if any deadline is on. What is queued is lost: [`flush`](Self::flush) before. A
     /// message in progress is lost as well.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         let unread = self.intake.inbox.unread().to_vec();

@@ -134,7 +134,7 @@ pub struct Sender<S> {
     shared: Arc<Shared<S>>,
     /// As a sink: its place among those that wait, and up to where it flushes.
     place: Option<usize>,
-    flush_mark: Option<u64>,
+    pub(super) flush_mark: Option<u64>,
 }
 
 impl<S> Clone for Sender<S> {
@@ -333,6 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         };
         let mut put = put;
         let mark = poll_fn(|cx| wait.poll(cx, &mut put)).await?;
+        drop(wait);
         match mark {
             Some(mark) => self.flush_to(mark).await,
             None => Ok(()),
@@ -351,11 +352,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     // ---- as a sink -------------------------------------------------------
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.poll(Half::Sender(&mut self.place), cx, Driver::poll_room)
+        let half = Half::Sender(&mut self.place);
+        let result = ready!(self.shared.poll(half, cx, Driver::poll_room));
+        self.shared.leave(self.place.take());
+        Poll::Ready(result)
     }
 
     /// Ready when what was queued at the first poll has gone: others may go on
-    /// sending.
+    /// sending. Whoever queues more has to reset the mark.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mark = self.flush_mark.unwrap_or_else(|| self.mark());
         self.flush_mark = Some(mark);
@@ -363,6 +367,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         let result =
             ready!(self.shared.poll(half, cx, |driver, cx| poll_flush_to(driver, mark, cx)));
         self.flush_mark = None;
+        self.shared.leave(self.place.take());
         Poll::Ready(result)
     }
 }

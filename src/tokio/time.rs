@@ -27,7 +27,7 @@ pub trait Timer: fmt::Debug + Send + Sync {
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Of the tokio runtime that polls it, which must have its time driver enabled
-/// (`enable_time`, as in `#[tokio::main]`) if any deadline is on.
+/// (`enable_time`, as in `#[tokio::main]`).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokioTimer;
 
