@@ -367,3 +367,26 @@ fn assert_open(ws: sockeye::tokio::WebSocket<DuplexStream>) {
     assert!(ws.connection().is_open());
     assert_eq!(ws.queued_len(), 0);
 }
+
+// The answers to its Pings cannot be written: they are no reason to stop.
+#[test]
+fn what_a_peer_says_is_read_to_its_end_though_nothing_can_be_written() {
+    run(|| async {
+        let mut said = Vec::new();
+        for _ in 0..20 {
+            (0..100).for_each(|_| said.extend(ping("p".repeat(100)).masked()));
+            said.extend(text("t").masked());
+        }
+        said.extend(close(1000, "").masked());
+        let link = Link::new(said);
+        link.net().sizes = vec![4096];
+        link.net().fault = Some((Call::Write, 0, Fault::Reset));
+        let mut ws = server_on(link, &config(|c| c.max_queued_len = 1000));
+        let mut read = 0;
+        while ws.read().await.unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(read, 20);
+        assert!(ws.closed().unwrap().received().is_some());
+    });
+}

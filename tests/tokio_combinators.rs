@@ -7,9 +7,12 @@ mod sockets;
 mod tokio_common;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use common::*;
-use futures_util::{SinkExt, StreamExt, TryStreamExt, future, stream};
+use futures_util::{Sink, SinkExt, StreamExt, TryStreamExt, future, stream};
 use sockeye::tokio::{Error, WebSocket};
 use sockeye::{Message, ProtocolError, SendError, Timeout};
 use tokio::io::DuplexStream;
@@ -206,5 +209,67 @@ fn deadlines_hold_while_a_stream_is_waited_for() {
         let (items, took) = timed(ws.collect::<Vec<_>>()).await;
         assert_shape!(items.as_slice(), [Err(Error::Timeout(Timeout::Idle))]);
         assert_took(took, 11 * SECOND);
+    });
+}
+
+/// A split server's sender, whose stream takes nothing yet.
+fn stuck_sender() -> (Link, sockeye::tokio::Reader<Link>, sockeye::tokio::Sender<Link>) {
+    let link = Link::new("");
+    link.net().window = Some(0);
+    let (reader, sender) = server_on(link.clone(), &defaults()).split();
+    (link, reader, sender)
+}
+
+#[test]
+fn a_senders_flush_waits_for_what_was_sent_since_it_began() {
+    run(|| async {
+        let (link, _reader, mut sender) = stuck_sender();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut sink = Pin::new(&mut sender);
+        Sink::<Message<'_>>::start_send(sink.as_mut(), "one".into()).unwrap();
+        assert!(Sink::<Message<'_>>::poll_flush(sink.as_mut(), &mut cx).is_pending());
+        Sink::<Message<'_>>::start_send(sink.as_mut(), "two".into()).unwrap();
+        link.widen(5);
+        assert!(Sink::<Message<'_>>::poll_flush(sink.as_mut(), &mut cx).is_pending());
+        assert!(Sink::<Message<'_>>::poll_close(sink.as_mut(), &mut cx).is_pending());
+        link.widen(5);
+        assert!(Sink::<Message<'_>>::poll_close(sink.as_mut(), &mut cx).is_pending());
+        link.widen(4);
+        assert!(Sink::<Message<'_>>::poll_close(sink.as_mut(), &mut cx).is_ready());
+        assert_eq!(sender.queued_len(), 0);
+    });
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_sink_that_waits_for_nothing_is_not_woken() {
+    run(|| async {
+        let (link, mut reader, mut sender) = stuck_sender();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut sink = Pin::new(&mut sender);
+        Sink::<Message<'_>>::start_send(sink.as_mut(), "one".into()).unwrap();
+        assert!(Sink::<Message<'_>>::poll_flush(sink.as_mut(), &mut cx).is_pending());
+        link.widen(1000);
+        assert!(Sink::<Message<'_>>::poll_flush(sink.as_mut(), &mut cx).is_ready());
+        let woken = count.0.load(Ordering::Relaxed);
+        let reading = tokio::spawn(async move { while reader.next().await.is_some() {} });
+        for _ in 0..10 {
+            settle().await;
+            link.say(&text("hi").masked());
+        }
+        settle().await;
+        assert_eq!(count.0.load(Ordering::Relaxed), woken);
+        assert!(!reading.is_finished());
     });
 }
