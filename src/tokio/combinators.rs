@@ -13,33 +13,29 @@ use super::split::{Reader, Sender};
 use crate::message::Message;
 use crate::net::Error;
 
-/// What [`WebSocket::read`] gives; after an error, nothing.
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
-    type Item = Result<Message<'static>, Error>;
+macro_rules! stream_of_messages {
+    ($of:ident) => {
+        /// What `read` gives; after an error, nothing.
+        impl<S: AsyncRead + AsyncWrite + Unpin> Stream for $of<S> {
+            type Item = Result<Message<'static>, Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.has_ended {
-            return Poll::Ready(None);
+            fn poll_next(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Self::Item>> {
+                if self.has_ended {
+                    return Poll::Ready(None);
+                }
+                let result = ready!(self.poll_read(cx));
+                self.has_ended = result.is_err();
+                Poll::Ready(result.transpose())
+            }
         }
-        let result = ready!(self.poll_read(cx));
-        self.has_ended = result.is_err();
-        Poll::Ready(result.transpose())
-    }
+    };
 }
 
-/// What [`Reader::read`] gives; after an error, nothing.
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Reader<S> {
-    type Item = Result<Message<'static>, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.has_ended {
-            return Poll::Ready(None);
-        }
-        let result = ready!(self.poll_read(cx));
-        self.has_ended = result.is_err();
-        Poll::Ready(result.transpose())
-    }
-}
+stream_of_messages!(WebSocket);
+stream_of_messages!(Reader);
 
 /// Ready while no more is queued than
 /// [`Config::max_queued_len`](crate::Config::max_queued_len). Closing starts

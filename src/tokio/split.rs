@@ -235,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// As [`WebSocket::send`].
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.put(|driver| driver.encode(&message)).await
+        self.put(|driver| Ok(((), driver.encode(&message)?))).await
     }
 
     /// As [`send`](Self::send), for a message that was encoded beforehand.
@@ -245,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// As [`WebSocket::send`].
     pub async fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
-        self.put(|driver| driver.encode_prepared(message)).await
+        self.put(|driver| Ok(((), driver.encode_prepared(message)?))).await
     }
 
     /// Gives the engine any other command once there is room, and sends what
@@ -258,14 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         &self,
         command: impl FnOnce(&mut Connection, &mut dyn Output) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let mut value = None;
-        self.put(|driver| {
-            value = Some(command(&mut driver.ws, driver.wire.tx())?);
-            Ok(&[])
-        })
-        .await?;
-        // What was put has a value.
-        value.ok_or(Error::Aborted)
+        self.put(|driver| Ok((command(&mut driver.ws, driver.wire.tx())?, &[][..]))).await
     }
 
     /// Sends a Ping of at most 125 bytes.
@@ -309,17 +302,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         poll_fn(|cx| wait.poll(cx, Driver::poll_room)).await
     }
 
-    /// Encodes something once there is room, and waits until it has gone.
-    async fn put<'m>(
+    /// Encodes something once there is room, and waits until it has gone, with
+    /// the payload that may be behind it.
+    async fn put<'m, T>(
         &self,
-        encode: impl FnOnce(&mut Driver<S>) -> Result<&'m [u8], SendError>,
-    ) -> Result<(), Error> {
+        encode: impl FnOnce(&mut Driver<S>) -> Result<(T, &'m [u8]), SendError>,
+    ) -> Result<T, Error> {
         let mut encode = Some(encode);
-        let mut wait = Wait::new(&self.shared);
-        let put = |driver: &mut Driver<S>, cx: &mut Context<'_>| {
+        let mut put = |driver: &mut Driver<S>, cx: &mut Context<'_>| {
             ready!(driver.poll_room(cx))?;
-            let Some(encode) = encode.take() else { return Poll::Ready(Ok(None)) };
-            let mut payload = encode(driver)?;
+            // Once it is taken, this is ready and polled no more.
+            let Some(encode) = encode.take() else { return Poll::Pending };
+            let (value, mut payload) = encode(driver)?;
             // Now or never: other senders may not come between a header and
             // its payload, so what the stream does not take is copied.
             let result = driver.poll_flush(&mut payload, cx);
@@ -327,17 +321,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
                 driver.wire.tx().extend_from_slice(payload);
             }
             Poll::Ready(match result {
-                Poll::Ready(result) => result.map(|()| None),
-                Poll::Pending => Ok(Some(driver.wire.mark())),
+                Poll::Ready(result) => result.map(|()| (value, None)),
+                Poll::Pending => Ok((value, Some(driver.wire.mark()))),
             })
         };
-        let mut put = put;
-        let mark = poll_fn(|cx| wait.poll(cx, &mut put)).await?;
+        let mut wait = Wait::new(&self.shared);
+        let (value, mark) = poll_fn(|cx| wait.poll(cx, &mut put)).await?;
         drop(wait);
-        match mark {
-            Some(mark) => self.flush_to(mark).await,
-            None => Ok(()),
+        if let Some(mark) = mark {
+            self.flush_to(mark).await?;
         }
+        Ok(value)
     }
 
     fn mark(&self) -> u64 {
