@@ -4,16 +4,6 @@
 //!
 //! Layer: above the engine, below the adapters. Moves no bytes itself.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use std::io;
-use std::sync::OnceLock;
-
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::error::SendError;
-use crate::message::Message;
-
 mod backoff;
 mod endpoint;
 mod error;
@@ -31,6 +21,16 @@ mod turn;
 #[cfg(any(feature = "http", feature = "proxy"))]
 mod uri;
 mod watch;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::io;
+use std::sync::OnceLock;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::error::SendError;
+use crate::message::Message;
 
 pub use backoff::Backoff;
 pub use endpoint::Endpoint;
