@@ -183,7 +183,7 @@ impl Endpoint {
     }
 
     /// Connects at once, also while this process is connecting to the same
-    /// host and port. Otherwise one attempt waits for the other, as RFC 6455
+    /// host (by name) and port. Otherwise one attempt waits for the other, as RFC 6455
     /// demands (section 4.1, item 2): that keeps a server that is down from
     /// being flooded.
     pub fn without_waiting(mut self) -> Self {

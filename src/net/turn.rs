@@ -3,8 +3,12 @@
 //! "If the client already has a WebSocket connection to the remote host [...]
 //! even if the remote host is known by another name, the client MUST wait
 //! until that connection has been established or for that connection to have
-//! failed" (RFC 6455, section 4.1, item 2). Known here is the host by the name
-//! in the URL: that is also what a proxy is asked for, which the RFC allows.
+//! failed" (RFC 6455, section 4.1, item 2).
+//!
+//! A host is known here by its name in the URL, as the RFC has it for a client
+//! behind a proxy, which does not learn the address. Two names of one address
+//! count as two hosts: less than the RFC asks of other clients, but a turn can
+//! be waited for before anything is looked up.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
