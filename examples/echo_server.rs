@@ -30,7 +30,7 @@ use std::{io, thread};
 use contract::{Counts, Wishes, parse_args, pieces};
 use sockeye::blocking::{Error, WebSocket, accept_with};
 use sockeye::handshake::Rejection;
-use sockeye::{Config, Incoming, Message};
+use sockeye::{Config, Message};
 
 /// Threads at once; whoever comes then is told to come again.
 const MAX_CONNECTIONS: usize = 1000;
@@ -137,19 +137,7 @@ fn echo(ws: &mut WebSocket<TcpStream>, wishes: &Wishes, counts: &Counts) -> Resu
     let fragments = wishes.fragments();
     while ws.ready()? {
         while let Some(incoming) = ws.next_incoming() {
-            let reply = match incoming {
-                Incoming::Message(message) => match wishes.text("count") {
-                    Some(key) => {
-                        counts.add(key);
-                        continue;
-                    }
-                    None => message.into_owned(),
-                },
-                Incoming::Pong(payload) if wishes.has("ping") => {
-                    Message::from(format!("pong:{}", String::from_utf8_lossy(&payload)))
-                }
-                _ => continue,
-            };
+            let Some(reply) = wishes.reply(incoming, counts) else { continue };
             if !ws.is_open() {
                 continue; // we have closed: nothing more may be sent
             }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use contract::{Counts, Wishes, parse_args, pieces};
 use sockeye::handshake::Rejection;
 use sockeye::tokio::{Entry, Error, Shutdown, WebSocket, accept_with};
-use sockeye::{Config, Incoming, Message};
+use sockeye::{Config, Message};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -139,19 +139,7 @@ async fn echo(
     let fragments = wishes.fragments();
     while ws.ready().await? {
         while let Some(incoming) = ws.next_incoming() {
-            let reply = match incoming {
-                Incoming::Message(message) => match wishes.text("count") {
-                    Some(key) => {
-                        counts.add(key);
-                        continue;
-                    }
-                    None => message.into_owned(),
-                },
-                Incoming::Pong(payload) if wishes.has("ping") => {
-                    Message::from(format!("pong:{}", String::from_utf8_lossy(&payload)))
-                }
-                _ => continue,
-            };
+            let Some(reply) = wishes.reply(incoming, counts) else { continue };
             if !ws.is_open() {
                 continue; // we have closed: nothing more may be sent
             }

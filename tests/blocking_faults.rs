@@ -39,23 +39,6 @@ enum Fault {
 
 const ANY: usize = usize::MAX;
 
-/// What the peer says after the opening handshake.
-fn frames() -> [Frame; 6] {
-    [
-        text("hello"),
-        fragment(TEXT, b"h\xc3"),
-        ping("p"),
-        frame(CONTINUATION, b"\xa9"),
-        binary(bytes_of(5000)), // long enough to be written from where it is
-        close(1000, "bye"),
-    ]
-}
-
-/// Which of these frames ends which message.
-fn messages() -> [(usize, Message<'static>); 3] {
-    [(0, "hello".into()), (3, "h\u{e9}".into()), (4, bytes_of(5000).into())]
-}
-
 /// A session as it is meant to go.
 #[derive(Debug)]
 struct Plot {
@@ -72,11 +55,11 @@ struct Plot {
 impl Plot {
     fn new(ours: Role, closes: Side) -> Arc<Self> {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        for frame in frames() {
+        for frame in session() {
             bytes.extend(if ours == Role::Server { frame.masked() } else { frame.unmasked() });
             ends.push(bytes.len());
         }
-        let [hello, _, _, _, binary, close] = frames();
+        let [hello, _, _, _, binary, close] = session();
         let (count, answers) = match closes {
             Side::Peer => (3, vec![hello, pong("p"), text("h\u{e9}"), binary, close]),
             Side::Local => (1, vec![hello, close]),
@@ -87,7 +70,7 @@ impl Plot {
             closes,
             frames: bytes,
             ends,
-            messages: messages().into_iter().take(count).collect(),
+            messages: session_messages().into_iter().take(count).collect(),
             answers: sent_frames(&answers, false),
         })
     }

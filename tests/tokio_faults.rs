@@ -11,28 +11,12 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use common::*;
+use sockets::{session, session_messages};
 use sockeye::handshake::{Accept, RequestError, ResponseError};
 use sockeye::net::Endpoint;
 use sockeye::tokio::{Error, WebSocket, accept_with, handshake};
 use sockeye::{Closed, Config, Message, Side, Timeout, frame as frames, mask};
 use tokio_common::*;
-
-/// What the peer says after the opening handshake.
-fn said() -> [Frame; 6] {
-    [
-        text("hello"),
-        fragment(TEXT, b"h\xc3"),
-        ping("p"),
-        frame(CONTINUATION, b"\xa9"),
-        binary(bytes_of(5000)), // long enough to be written from where it is
-        close(1000, "bye"),
-    ]
-}
-
-/// Which of these frames ends which message.
-fn messages() -> [(usize, Message<'static>); 3] {
-    [(0, "hello".into()), (3, "h\u{e9}".into()), (4, bytes_of(5000).into())]
-}
 
 /// Every deadline is on, and what has to be waited for in the end adds up to
 /// less than this.
@@ -63,16 +47,16 @@ struct Plot {
 impl Plot {
     fn new(ours: Role, closes: Side, is_split: bool) -> Self {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        for frame in said() {
+        for frame in session() {
             bytes.extend(encode_for(ours, [frame]));
             ends.push(bytes.len());
         }
-        let [hello, _, _, _, binary, close] = said();
+        let [hello, _, _, _, binary, close] = session();
         let (count, answers) = match closes {
             Side::Peer => (3, vec![hello, pong("p"), text("h\u{e9}"), binary, close]),
             Side::Local => (1, vec![hello, close]),
         };
-        let messages = messages().into_iter().take(count).collect();
+        let messages = session_messages().into_iter().take(count).collect();
         Self { ours, closes, is_split, frames: bytes, ends, messages, answers: decoded(answers) }
     }
 

@@ -6,7 +6,7 @@ use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sockeye::handshake::{Accept, Answer, Rejection, Request};
-use sockeye::{CloseCode, Config};
+use sockeye::{CloseCode, Config, Incoming, Message};
 
 /// Address, and limits.
 pub fn parse_args(program: &str) -> Result<(String, Arc<Config>), String> {
@@ -82,6 +82,23 @@ impl Wishes {
     pub fn close(&self) -> Option<(Option<CloseCode>, &str)> {
         let code = self.text("close")?.parse().ok().map(CloseCode::new);
         Some((code, self.text("reason").unwrap_or_default()))
+    }
+
+    /// What to send for what came in, if anything.
+    pub fn reply(&self, incoming: Incoming<'_>, counts: &Counts) -> Option<Message<'static>> {
+        match incoming {
+            Incoming::Message(message) => match self.text("count") {
+                Some(key) => {
+                    counts.add(key);
+                    None
+                }
+                None => Some(message.into_owned()),
+            },
+            Incoming::Pong(payload) if self.has("ping") => {
+                Some(format!("pong:{}", String::from_utf8_lossy(&payload)).into())
+            }
+            _ => None,
+        }
     }
 
     /// Frames that each echo is sent in.

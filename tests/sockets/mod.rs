@@ -17,7 +17,7 @@ use sockeye::handshake::{Accept, accept_key};
 use sockeye::net::Endpoint;
 use sockeye::{CloseCode, Config, Message};
 
-use crate::common::{Frame, sent_frames};
+use crate::common::*;
 
 /// Far more than any test needs, on however busy a machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -365,6 +365,24 @@ pub fn messages_of(len: usize) -> [Message<'static>; 2] {
 
 pub fn code(code: u16) -> CloseCode {
     CloseCode::new(code)
+}
+
+/// What the peer says in the sessions that faults are put into, after the
+/// opening handshake.
+pub fn session() -> [Frame; 6] {
+    [
+        text("hello"),
+        fragment(TEXT, b"h\xc3"),
+        ping("p"),
+        frame(CONTINUATION, b"\xa9"),
+        binary(bytes_of(5000)), // long enough to be written from where it is
+        close(1000, "bye"),
+    ]
+}
+
+/// Which of these frames ends which message.
+pub fn session_messages() -> [(usize, Message<'static>); 3] {
+    [(0, "hello".into()), (3, "h\u{e9}".into()), (4, bytes_of(5000).into())]
 }
 
 // ---- streams in memory -----------------------------------------------------------
