@@ -1,6 +1,6 @@
 //! The client under test of the Autobahn testsuite: `tests/autobahn/run`.
 //!
-//!     cargo run --release --example autobahn_client -- ws://127.0.0.1:9001 AGENT
+//!     cargo run --release --features deflate --example autobahn_client -- ws://127.0.0.1:9001 AGENT
 //!
 //! Echoes in every case that the suite has, then lets it write its reports.
 
@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::{env, fmt};
 
-use sockeye::Config;
 use sockeye::blocking::{self, Error};
 use sockeye::net::Endpoint;
+use sockeye::{Config, DeflateConfig};
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -31,7 +31,9 @@ fn main() -> ExitCode {
 }
 
 fn run(url: &str, agent: &str) -> Result<u32, Error> {
-    let config = Arc::new(Config::default());
+    let mut config = Config::default();
+    config.deflate = Some(DeflateConfig::default());
+    let config = Arc::new(config);
     let connect = |path: fmt::Arguments<'_>| {
         blocking::connect(Endpoint::from_url(&format!("{url}{path}"))?.config(config.clone()))
     };

@@ -1,6 +1,6 @@
 //! Sends a text, waits for its echo, and closes in good order.
 //!
-//!     cargo run --release --example echo_client -- ws://127.0.0.1:9001/ hello
+//!     cargo run --release --features deflate --example echo_client -- ws://127.0.0.1:9001/ hello
 //!
 //! Exit status 0 only if the echo came back and the closing was clean. Ends
 //! within 20 seconds, whatever the server does.
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use sockeye::net::Endpoint;
-use sockeye::{CloseCode, Config, blocking};
+use sockeye::{CloseCode, Config, DeflateConfig, blocking};
 
 /// For the whole run; leaves time to say what went wrong.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -47,6 +47,7 @@ fn run(url: &str, text: &str) -> Result<String, Box<dyn std::error::Error>> {
     let deadline = Instant::now() + PATIENCE;
     let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(5));
+    config.deflate = Some(DeflateConfig::default());
     let mut ws = blocking::connect(Endpoint::from_url(url)?.config(Arc::new(config)))?;
     ws.set_deadline(Some(deadline));
     ws.send(text)?;

@@ -1,6 +1,6 @@
 //! Sends a text, waits for its echo, and closes in good order, on tokio.
 //!
-//!     cargo run --release --features tokio --example tokio_echo_client -- ws://127.0.0.1:9001/ hello
+//!     cargo run --release --features deflate,tokio --example tokio_echo_client -- ws://127.0.0.1:9001/ hello
 //!
 //! Exit status 0 only if the echo came back and the closing was clean. Ends
 //! within 20 seconds, whatever the server does.
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye::net::Endpoint;
-use sockeye::{CloseCode, Config, tokio as ws};
+use sockeye::{CloseCode, Config, DeflateConfig, tokio as ws};
 
 /// For the whole run; leaves time to say what went wrong.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,6 +43,7 @@ async fn main() -> ExitCode {
 async fn run(url: &str, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(5));
+    config.deflate = Some(DeflateConfig::default());
     let mut ws = ws::connect(Endpoint::from_url(url)?.config(Arc::new(config))).await?;
     ws.send(text).await?;
     loop {

@@ -1,10 +1,12 @@
 //! An echo server on tokio: a task per connection.
 //!
-//!     cargo run --release --features tokio --example tokio_echo_server -- [ADDR] [--max-message BYTES]
+//!     cargo run --release --features deflate,tokio --example tokio_echo_server -- \
+//!         [ADDR] [--max-message BYTES] [--deflate PARAMS]
 //!
 //! Any path. Messages come back as they came; of the subprotocols offered the
-//! first is selected. Query parameters, combined freely, make it exercise its
-//! clients:
+//! first is selected. Compression is accepted when offered: within PARAMS, such
+//! as "permessage-deflate; server_max_window_bits=10", or any. Query parameters,
+//! combined freely, make it exercise its clients:
 //!
 //! | parameter | the server |
 //! |---|---|
@@ -13,6 +15,7 @@
 //! | `abort` | some 50 ms after open, ends TCP with no Close frame |
 //! | `status=N` | answers the handshake with that HTTP status |
 //! | `noproto` | selects no subprotocol |
+//! | `nodeflate` | declines compression |
 //! | `ping=TEXT` | sends a Ping; when a Pong comes, sends the text `pong:` and its payload |
 //! | `fragment=N` | sends each echo in N frames, split at any byte |
 //! | `count=KEY` | does not echo; counts the messages under KEY |

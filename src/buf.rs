@@ -14,15 +14,34 @@ use crate::mask;
 /// The pieces handed out borrow from `'b`, the caller's buffer, and not from
 /// this value: an event can be held while the connection is used to answer
 /// it. The bytes are unmasked in place, so the buffer's contents are spent.
+///
+/// Data that was compressed needs other memory to be inflated into: scratch
+/// room, which the caller lends along with the bytes.
 pub struct Input<'b> {
     rest: &'b mut [u8],
+    scratch: &'b mut [u8],
 }
 
 impl<'b> Input<'b> {
-    /// All of `bytes` as input.
+    /// Bytes of scratch room below which a connection asks for more. Each chunk
+    /// is as long as the scratch room that is left, and at most 16 KiB: that
+    /// much is a good amount to lend.
+    pub const MIN_SCRATCH: usize = 16;
+
+    /// All of `bytes` as input, and no scratch room: for connections that have
+    /// not agreed on compression.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, scratch: &mut [] }
+    }
+
+    /// All of `bytes` as input, and `scratch` to inflate into; what it holds is
+    /// overwritten. When it is used up, `Connection::receive` gives `None` and
+    /// `Connection::wants_scratch` is true: be done with the events, and make
+    /// another input of what is left of this one.
+    #[inline]
+    pub fn with_scratch(bytes: &'b mut [u8], scratch: &'b mut [u8]) -> Self {
+        Self { rest: bytes, scratch }
     }
 
     /// Bytes not yet consumed.
@@ -55,6 +74,24 @@ impl<'b> Input<'b> {
         let rest = mem::take(&mut self.rest);
         let (taken, rest) = rest.split_at_mut(len.min(rest.len()));
         self.rest = rest;
+        taken
+    }
+
+    /// The first `len` bytes not yet consumed, and the scratch room.
+    pub(crate) fn peek_with_scratch(&mut self, len: usize) -> (&mut [u8], &mut [u8]) {
+        (&mut self.rest[..len], self.scratch)
+    }
+
+    /// Bytes of scratch room left.
+    pub(crate) fn scratch_len(&self) -> usize {
+        self.scratch.len()
+    }
+
+    /// Uses up the first `len` bytes of the scratch room and hands them out.
+    pub(crate) fn take_scratch(&mut self, len: usize) -> &'b mut [u8] {
+        let scratch = mem::take(&mut self.scratch);
+        let (taken, scratch) = scratch.split_at_mut(len.min(scratch.len()));
+        self.scratch = scratch;
         taken
     }
 

@@ -4,6 +4,9 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::DeflateConfig;
+
 /// Limits, deadlines and policy of a connection, from its opening handshake
 /// to its end. Shared by all connections of a server through an `Arc`.
 ///
@@ -25,13 +28,13 @@ use core::time::Duration;
 pub struct Config {
     /// Bytes of payload of one message received, over all its frames. A frame
     /// that announces more fails the connection with 1009 before any of it is
-    /// read. `u64::MAX`: no limit, for callers that stream.
+    /// read. Compressed messages count as they are inflated. `u64::MAX`: no limit, for callers that stream.
     ///
     /// Default: 16 MiB. Few applications send more in one message; whoever
     /// collects whole messages can be made to hold this much per connection.
     pub max_message_len: u64,
-    /// Bytes of payload of one frame received; more fails the connection with
-    /// 1009. `u64::MAX`: no limit.
+    /// Bytes of payload of one frame received, as it is on the wire; more fails
+    /// the connection with 1009. `u64::MAX`: no limit.
     ///
     /// Default: 16 MiB, since a message may come in one frame.
     pub max_frame_len: u64,
@@ -47,6 +50,14 @@ pub struct Config {
     ///
     /// Default: true (section 5.5.2 demands an answer).
     pub auto_pong: bool,
+    /// Compression of messages, permessage-deflate (RFC 7692): what a client
+    /// offers, what a server accepts, and how well to compress. `None`: none.
+    ///
+    /// Default: `None`. Its memory, see [`deflate`](crate::deflate), is for an
+    /// application to grant; that some crate in the tree turned the feature on
+    /// is no reason.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateConfig>,
 
     /// Bytes of output that an adapter queues while the network does not take
     /// them. What is sent when there are more waits or is refused; the message
@@ -122,6 +133,8 @@ impl Default for Config {
             max_frame_len: 16 << 20,
             max_fragments: 1 << 18,
             auto_pong: true,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             max_queued_len: 1 << 20,
             max_head_len: 16 << 10,
             max_headers: 100,

@@ -19,6 +19,12 @@ pub enum ProtocolError {
     ClosePayloadTruncated,
     /// A close reason that is not UTF-8 (section 5.5.1).
     CloseReasonNotUtf8,
+    /// A compressed message that is not DEFLATE, or stops in the middle of it
+    /// (RFC 7692, section 7.2.2).
+    CompressedDataInvalid,
+    /// A compressed message that grows by more than
+    /// `DeflateConfig::max_ratio` (RFC 7692, section 8).
+    CompressionRatioTooHigh,
     /// A continuation frame with no message to continue (section 5.4).
     ContinuationWithoutStart,
     /// A control frame without FIN (section 5.5).
@@ -56,10 +62,13 @@ impl ProtocolError {
     /// (section 7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::CloseReasonNotUtf8 | Self::TextNotUtf8 => CloseCode::INVALID_PAYLOAD_DATA,
-            Self::FrameTooLong | Self::MessageTooLong | Self::TooManyFragments => {
-                CloseCode::MESSAGE_TOO_BIG
+            Self::CloseReasonNotUtf8 | Self::CompressedDataInvalid | Self::TextNotUtf8 => {
+                CloseCode::INVALID_PAYLOAD_DATA
             }
+            Self::CompressionRatioTooHigh
+            | Self::FrameTooLong
+            | Self::MessageTooLong
+            | Self::TooManyFragments => CloseCode::MESSAGE_TOO_BIG,
             Self::CloseCodeInvalid
             | Self::ClosePayloadTruncated
             | Self::ContinuationWithoutStart
@@ -82,6 +91,8 @@ impl fmt::Display for ProtocolError {
             Self::CloseCodeInvalid => "peer closed with a status code that may not be sent",
             Self::ClosePayloadTruncated => "peer sent a Close frame with one byte of payload",
             Self::CloseReasonNotUtf8 => "peer sent a close reason that is not UTF-8",
+            Self::CompressedDataInvalid => "peer sent compressed data that cannot be inflated",
+            Self::CompressionRatioTooHigh => "peer sent a compressed message that grows too much",
             Self::ContinuationWithoutStart => "peer continued a message that it had not begun",
             Self::ControlFrameFragmented => "peer fragmented a control frame",
             Self::ControlFrameTooLong => "peer sent a control frame of more than 125 bytes",
@@ -141,10 +152,14 @@ pub enum SendError {
     /// A client must mask what it sends (section 5.3), and this form of the
     /// message is not masked.
     MaskRequired,
+    /// A compressed message is being sent in fragments, and a fragment that is
+    /// written from where it is would not be compressed (RFC 7692, section 6.1).
+    MessageCompressed,
     /// The output has no room for the frame. Flush it and repeat the command.
     #[non_exhaustive]
     OutputFull {
-        /// Bytes that the frame takes.
+        /// Bytes that the frame takes; if it is to be compressed, the most that
+        /// it could take.
         needed: usize,
     },
 }
@@ -158,6 +173,9 @@ impl fmt::Display for SendError {
             Self::InvalidCloseCode => "this status code or reason may not be sent",
             Self::InvalidText => "text to send is not UTF-8",
             Self::MaskRequired => "a client's frame has to be masked",
+            Self::MessageCompressed => {
+                "a compressed message is being sent: its fragments need sending"
+            }
             Self::OutputFull { needed } => {
                 return write!(f, "the output has no room for {needed} bytes: flush it first");
             }

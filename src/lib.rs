@@ -22,6 +22,7 @@
 //! - [`Connection`]: an open connection; [`Event`] what it tells, [`Closed`] how
 //!   it ended, [`Config`] its limits and deadlines.
 //! - [`handshake`]: how it is opened, on both sides.
+//! - `deflate`: messages compressed (RFC 7692).
 //! - [`Assembler`]: whole messages from chunks.
 //! - [`Input`], [`Output`]: whose memory the bytes are in.
 //! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
@@ -39,6 +40,8 @@ mod close;
 mod config;
 mod connection;
 mod control;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod error;
 mod extension;
 pub mod frame;
@@ -62,6 +65,8 @@ pub use connection::{
     Timeout,
 };
 pub use control::{ControlPayload, MAX_CONTROL_LEN};
+#[cfg(feature = "deflate")]
+pub use deflate::DeflateConfig;
 pub use error::{ProtocolError, SendError};
 pub use message::{Assembler, Incoming, Message};
 pub use seed::Seed;

@@ -79,6 +79,16 @@ impl Utf8Decoder {
         self.carry.push(byte)
     }
 
+    /// Puts the carried bytes at the front of `room`, so that what comes next
+    /// can be decoded together with them; the decoder is between two characters
+    /// then. Gives their number, 0 to 3.
+    pub(crate) fn take_carry(&mut self, room: &mut [u8]) -> usize {
+        let carry = core::mem::replace(&mut self.carry, imp::Carry::EMPTY);
+        let bytes = carry.as_bytes();
+        room[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+
     /// Checks a whole piece, of any cut, for those who need no `&str`.
     ///
     /// # Errors
@@ -152,6 +162,10 @@ mod over_utf_8 {
             self.0.is_empty()
         }
 
+        pub(super) fn as_bytes(&self) -> &[u8] {
+            &self.0.buffer[..usize::from(self.0.buffer_len)]
+        }
+
         pub(super) fn push(&mut self, byte: u8) -> Result<Option<JoinedChar>, InvalidUtf8> {
             match self.0.try_complete(&[byte]) {
                 None => Ok(None),
@@ -189,6 +203,10 @@ mod over_core {
         #[inline]
         pub(super) fn is_empty(&self) -> bool {
             self.len == 0
+        }
+
+        pub(super) fn as_bytes(&self) -> &[u8] {
+            &self.bytes[..usize::from(self.len)]
         }
 
         pub(super) fn push(&mut self, byte: u8) -> Result<Option<JoinedChar>, InvalidUtf8> {
@@ -259,6 +277,7 @@ mod tests {
                 }
                 let (decoded, left, ok) = $imp::decode(piece);
                 text.push_str(decoded);
+                assert!(!ok || piece.ends_with(left.as_bytes()), "what is carried is the end");
                 carry = left;
                 if !ok {
                     valid = false;

@@ -6,17 +6,22 @@ use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sockeye::handshake::{Accept, Answer, Rejection, Request};
-use sockeye::{CloseCode, Config, Incoming, Message};
+use sockeye::{CloseCode, Config, DeflateConfig, Incoming, Message};
 
 /// Address, and limits.
 pub fn parse_args(program: &str) -> Result<(String, Arc<Config>), String> {
-    let usage = format!("usage: {program} [ADDR] [--max-message BYTES]");
+    let usage = format!("usage: {program} [ADDR] [--max-message BYTES] [--deflate PARAMS]");
     let (mut addr, mut max_message) = (None, 32 << 20);
+    let mut deflate = DeflateConfig::default();
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         if arg == "--max-message" {
             let bytes = args.next().and_then(|bytes| bytes.parse().ok());
             max_message = bytes.ok_or_else(|| format!("--max-message needs a number; {usage}"))?;
+        } else if arg == "--deflate" {
+            let params = args.next().and_then(|params| params.parse().ok());
+            let params = params.ok_or_else(|| format!("--deflate needs parameters; {usage}"))?;
+            deflate.params = vec![params];
         } else if arg.starts_with('-') || addr.is_some() {
             return Err(usage);
         } else {
@@ -26,6 +31,7 @@ pub fn parse_args(program: &str) -> Result<(String, Arc<Config>), String> {
     let mut config = Config::default();
     config.max_message_len = max_message;
     config.max_frame_len = max_message;
+    config.deflate = Some(deflate);
     Ok((addr.unwrap_or_else(|| "127.0.0.1:9001".into()), Arc::new(config)))
 }
 
@@ -62,7 +68,8 @@ impl Wishes {
             return Rejection::new(status).body(format!("you asked for {status}\n")).into();
         }
         let first = request.subprotocols().next().filter(|_| !self.has("noproto"));
-        Accept::new().subprotocol(first).into()
+        let accept = Accept::new().subprotocol(first);
+        if self.has("nodeflate") { accept.without_deflate().into() } else { accept.into() }
     }
 
     pub fn has(&self, key: &str) -> bool {

@@ -11,7 +11,8 @@ use crate::connection::{Closed, Connection, Event, PreparedMessage};
 use crate::error::SendError;
 use crate::message::{Incoming, Message};
 use crate::net::{
-    Error, Inbox, VECTORED_LEN, Waited, Watch, is_gone, linger_until, send_message, write_patience,
+    Error, Inbox, VECTORED_LEN, Waited, Watch, is_gone, lend_contexts, linger_until, send_message,
+    write_patience,
 };
 
 /// An open connection over a blocking stream.
@@ -45,7 +46,8 @@ impl<S: Transport> WebSocket<S> {
         Self::new(wire, ws)
     }
 
-    pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
+    pub(super) fn new(wire: Wire<S>, mut ws: Connection) -> Self {
+        lend_contexts(&mut ws);
         let mut socket = Self { wire, ws, watch: Watch::default(), cannot_write: false };
         socket.watch.start(&mut socket.ws, socket.wire.now());
         socket
@@ -104,7 +106,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`read`](Self::read).
     pub fn ready(&mut self) -> Result<bool, Error> {
-        if !self.wire.intake.inbox.is_empty() {
+        if self.wire.intake.has_more(&self.ws) {
             return Ok(true);
         }
         loop {
@@ -172,9 +174,10 @@ impl<S: Transport> WebSocket<S> {
     /// [`flush`](Self::flush).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
-        let is_large = message.as_bytes().len() >= VECTORED_LEN;
+        let len = message.as_bytes().len();
+        let is_copied = len < VECTORED_LEN || !self.ws.is_server() || self.ws.would_compress(len);
         let header = match &message {
-            _ if !is_large || !self.ws.is_server() => None,
+            _ if is_copied => None,
             Message::Binary(data) => Some(self.ws.begin_binary(data, true)?),
             Message::Text(text) => Some(self.ws.begin_text(text, true)?),
         };
@@ -183,7 +186,8 @@ impl<S: Transport> WebSocket<S> {
                 self.wire.tx.extend_from_slice(header.as_bytes());
                 self.flush_with(message.as_bytes())
             }
-            // A client's payload has to be copied anyway, to be masked.
+            // A client's payload has to be copied anyway, to be masked; and one
+            // that is compressed becomes another.
             None => {
                 self.queue(&message)?;
                 self.flush()
@@ -222,8 +226,8 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.ws.begin_prepared(message)?;
-        self.flush_with(message.as_bytes())
+        let bytes = self.ws.begin_prepared(message)?;
+        self.flush_with(bytes)
     }
 
     fn make_room(&mut self) -> Result<(), Error> {

@@ -5,6 +5,11 @@
 //! out borrowing them, and every byte to send is appended to an [`Output`].
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod compression;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_compression.rs"]
+mod compression;
 mod event;
 mod prepared;
 mod receive;
@@ -15,11 +20,14 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use self::closing::Closing;
+use self::compression::Compression;
 use self::receive::{Context, Piece, Receiver};
 use self::send::Sender;
 use self::timer::{Happened, Timers};
 use crate::buf::{Input, Output};
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::deflate::{Lender, Params};
 use crate::frame::Opcode;
 use crate::seed::{KeyGenerator, Seed};
 
@@ -75,6 +83,7 @@ pub struct Connection {
     timers: Option<Box<Timers>>,
     /// Boxed, since most connections negotiate nothing.
     negotiated: Option<Box<Negotiated>>,
+    compression: Option<Box<Compression>>,
     happened: Happened,
     wants_room: bool,
 }
@@ -122,6 +131,7 @@ impl Connection {
             closing: Closing::new(),
             timers: None,
             negotiated: None,
+            compression: None,
             happened: Happened::default(),
             wants_room: false,
         }
@@ -132,6 +142,34 @@ impl Connection {
     pub fn with_subprotocol(mut self, name: &str) -> Self {
         self.negotiated = Some(Box::new(Negotiated { subprotocol: name.into() }));
         self
+    }
+
+    /// The same connection with messages compressed as agreed (RFC 7692), for
+    /// a handshake made elsewhere. How well is for
+    /// [`Config::deflate`](crate::Config::deflate) to say, or else the default.
+    ///
+    /// What is received needs scratch room: see [`Input::with_scratch`].
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate(mut self, params: Params) -> Self {
+        let compression = Compression::new(params, self.is_server(), &self.config);
+        self.compression = Some(Box::new(compression));
+        self
+    }
+
+    /// Has contexts lent by `lender` for the time of a message, where none is
+    /// kept between messages; without one they are made for each message.
+    /// Contexts that the connection leaves go there as well.
+    #[cfg(feature = "deflate")]
+    pub fn set_lender(&mut self, lender: &'static dyn Lender) {
+        if let Some(compression) = &mut self.compression {
+            compression.set_lender(lender);
+        }
+    }
+
+    /// What was agreed on about compression, if anything.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<Params> {
+        self.compression.as_ref().map(|compression| compression.params)
     }
 
     /// True for the server's end.
@@ -161,6 +199,11 @@ impl Connection {
     /// plus four bytes, so the output of one call loop is bounded by the input
     /// that it was given.
     ///
+    /// Compressed messages take scratch room as well: `None` and
+    /// [`wants_scratch`](Self::wants_scratch) say that there is none left. Some
+    /// of a message may come when all input is consumed, so ask until `None`
+    /// for no reason.
+    ///
     /// Never fails: a violation is [`Event::Failed`], once; after that, and
     /// after [`Event::Close`], input is discarded ("an endpoint MUST NOT
     /// continue to attempt to process data", RFC 6455, section 7.1.7).
@@ -179,7 +222,13 @@ impl Connection {
         }
         // After our own Close nothing is owed any more.
         let owes = self.closing.may_send();
-        let has_work = !input.is_empty() || self.rx.is_invalid();
+        let mut inflation = self.compression.as_deref_mut().map(|compression| &mut compression.rx);
+        let is_inflating = inflation.as_deref_mut().is_some_and(|inflation| {
+            let wanted_scratch = inflation.wants_scratch();
+            inflation.set_wants_scratch(false);
+            wanted_scratch || inflation.is_pending()
+        });
+        let has_work = !input.is_empty() || self.rx.is_invalid() || is_inflating;
         // Whatever the next byte brings, it can be told that it is wrong.
         self.wants_room = has_work && owes && !out.has_room(FAILURE_LEN);
         if !has_work || self.wants_room {
@@ -187,7 +236,7 @@ impl Connection {
         }
         self.happened.received |= self.config.ping_interval.is_some();
         let Self { config, rx, tx, wants_room, .. } = self;
-        let context = Context { config, masked: tx.is_server() };
+        let context = Context { config, masked: tx.is_server(), inflation };
         let piece = rx.next(input, context, |opcode, len| {
             let is_answered = opcode == Opcode::CLOSE || opcode == Opcode::PING && config.auto_pong;
             *wants_room = owes && is_answered && !out.has_room(tx.frame_len(len));
@@ -220,6 +269,24 @@ impl Connection {
     /// `out` had no room for an answer.
     pub fn wants_room(&self) -> bool {
         self.wants_room
+    }
+
+    /// True if the last call of [`receive`](Self::receive) gave `None` because
+    /// the input had no scratch room to inflate into.
+    pub fn wants_scratch(&self) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.rx.wants_scratch())
+    }
+
+    /// True if [`receive`](Self::receive) may have more to give without more
+    /// input: what was consumed is not all inflated yet.
+    pub fn is_inflating(&self) -> bool {
+        let rx = self.compression.as_ref().map(|compression| &compression.rx);
+        self.closing.may_receive() && rx.is_some_and(|rx| rx.is_pending() || rx.wants_scratch())
+    }
+
+    /// True if compression was agreed on.
+    pub(crate) fn may_inflate(&self) -> bool {
+        self.compression.is_some()
     }
 
     /// Payload bytes of the data frame being received that have not arrived,

@@ -1,14 +1,17 @@
 //! Bytes to pieces of messages and control frames: what RFC 6455, sections 5
 //! and 8.1, asks of a receiver. Answers nothing; that is the connection's job.
 
+mod compressed;
+
 use alloc::boxed::Box;
 
+use super::compression::Inflation;
 use super::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
 use crate::buf::{BLOCK, Input};
 use crate::config::Config;
 use crate::control::{ControlPayload, Gathered, MAX_CONTROL_LEN};
 use crate::error::ProtocolError;
-use crate::frame::{self, FrameHeader, MAX_HEADER_LEN, Opcode};
+use crate::frame::{self, FrameHeader, MAX_HEADER_LEN, Opcode, RSV1};
 use crate::mask;
 use crate::utf8::Utf8Decoder;
 
@@ -26,7 +29,8 @@ pub(super) enum Piece<'b> {
 pub(super) struct Receiver {
     /// Payload bytes of the current frame still to come.
     remaining: u64,
-    /// Payload bytes that the frames of the message so far have announced.
+    /// Payload bytes that the frames of the message so far have announced; of
+    /// a compressed message, those that have come out of it.
     message_len: u64,
     /// Frames of the message so far.
     fragments: u32,
@@ -53,18 +57,25 @@ enum Frame {
         kind: MessageKind,
         fin: bool,
     },
+    /// A data frame of a compressed message, whose kind is that of the message.
+    /// Stays when all of its payload was read, until all of it has come out.
+    Compressed {
+        fin: bool,
+    },
     Control(Opcode),
-    /// Not UTF-8. What came before it was handed out, so that what a user sees
-    /// does not depend on where the network cut the bytes.
-    Invalid,
+    /// What comes next breaks this rule. What came before it was handed out, so
+    /// that what a user sees does not depend on where the network cut the
+    /// bytes.
+    Invalid(ProtocolError),
 }
 
 /// What a receiver has to be told by the connection.
-#[derive(Clone, Copy)]
 pub(super) struct Context<'c> {
     pub(super) config: &'c Config,
     /// The peer has to mask: it is a client.
     pub(super) masked: bool,
+    /// Compression was agreed on.
+    pub(super) inflation: Option<&'c mut Inflation>,
 }
 
 impl Receiver {
@@ -91,33 +102,37 @@ impl Receiver {
 
     /// True if there is a violation to tell, whether more input comes or not.
     pub(super) fn is_invalid(&self) -> bool {
-        self.frame == Frame::Invalid
+        matches!(self.frame, Frame::Invalid(_))
     }
 
     /// Payload bytes of the current data frame still to come.
     pub(super) fn data_remaining(&self) -> u64 {
-        if matches!(self.frame, Frame::Data { .. }) { self.remaining } else { 0 }
+        match self.frame {
+            Frame::Data { .. } | Frame::Compressed { .. } => self.remaining,
+            _ => 0,
+        }
     }
 
     /// Reads the next piece. `None`: more input is needed, or there is no
     /// `room_to_answer` a control frame of so many payload bytes, whose last
     /// byte then stays in the input. (For one without payload there is always
-    /// room: no answer is longer than the Close of a failure.)
+    /// room: no answer is longer than the Close of a failure.) Or the inflation
+    /// wants scratch room.
     #[inline]
     pub(super) fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
-        context: Context<'_>,
+        mut context: Context<'_>,
         mut room_to_answer: impl FnMut(Opcode, usize) -> bool,
     ) -> Option<Piece<'b>> {
         loop {
             match self.frame {
-                Frame::Header => match self.read_header(input, context) {
+                Frame::Header => match self.read_header(input, &mut context) {
                     Ok(true) => {}
                     Ok(false) => return None,
                     Err(violation) => return Some(Piece::Violation(violation)),
                 },
-                Frame::Invalid => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
+                Frame::Invalid(error) => return Some(Piece::Violation(error)),
                 Frame::Control(opcode) => {
                     let payload = self.read_control(input, |len| room_to_answer(opcode, len))?;
                     self.frame = Frame::Header;
@@ -135,9 +150,26 @@ impl Receiver {
                         }
                         MessageKind::Text => self.read_cut_char(input, len, fin),
                     };
-                    if self.remaining == 0 && self.frame != Frame::Invalid {
+                    if self.remaining == 0 && !self.is_invalid() {
                         self.end_data_frame(fin);
                     }
+                    if piece.is_some() {
+                        self.first = fin && self.frame == Frame::Header;
+                        return piece;
+                    }
+                }
+                Frame::Compressed { fin } => {
+                    // It was agreed on, or the header would have been refused.
+                    let inflation = context.inflation.as_deref_mut()?;
+                    let len = self.available(input);
+                    if len == 0 && self.remaining > 0 && !inflation.is_pending() {
+                        return None;
+                    }
+                    if input.scratch_len() < Input::MIN_SCRATCH {
+                        inflation.set_wants_scratch(true);
+                        return None;
+                    }
+                    let piece = self.read_compressed(input, len, fin, context.config, inflation);
                     if piece.is_some() {
                         self.first = fin && self.frame == Frame::Header;
                         return piece;
@@ -172,7 +204,7 @@ impl Receiver {
     fn read_header(
         &mut self,
         input: &mut Input<'_>,
-        context: Context<'_>,
+        context: &mut Context<'_>,
     ) -> Result<bool, ProtocolError> {
         let kept = usize::from(self.header_len);
         let (header, used) = if kept == 0 {
@@ -196,7 +228,7 @@ impl Receiver {
         if header.opcode.is_control() {
             self.frame = Frame::Control(header.opcode);
         } else {
-            self.start_data_frame(&header, context.config)?;
+            self.start_data_frame(&header, context)?;
         }
         self.key = header.mask.unwrap_or_default();
         self.remaining = header.len;
@@ -220,13 +252,19 @@ impl Receiver {
     /// Checks what the first two bytes of a header say, as soon as each is
     /// there: the rest may be long in coming.
     #[inline]
-    fn check_start(&self, bytes: &[u8], context: Context<'_>) -> Result<(), ProtocolError> {
+    fn check_start(&self, bytes: &[u8], context: &Context<'_>) -> Result<(), ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(()) };
         let (fin, rsv, opcode) = frame::split_first(first);
         // 5.2: "MUST be 0 unless an extension is negotiated that defines
         // meanings for non-zero values."
         if rsv != 0 {
-            return Err(ProtocolError::ReservedBits);
+            // RFC 7692, section 6: RSV1 is "Per-Message Compressed", and set
+            // "only on the first fragment of a message".
+            let may_be_compressed =
+                context.inflation.is_some() && matches!(opcode, Opcode::TEXT | Opcode::BINARY);
+            if rsv != RSV1 || !may_be_compressed {
+                return Err(ProtocolError::ReservedBits);
+            }
         }
         // 5.2: "If an unknown opcode is received, the receiving endpoint MUST
         // _Fail the WebSocket Connection_."
@@ -270,12 +308,21 @@ impl Receiver {
     fn start_data_frame(
         &mut self,
         header: &FrameHeader,
-        config: &Config,
+        context: &mut Context<'_>,
     ) -> Result<(), ProtocolError> {
+        let config = context.config;
         if header.len > config.max_frame_len {
             return Err(ProtocolError::FrameTooLong);
         }
-        let message_len = self.message_len.saturating_add(header.len);
+        let begins = self.message.is_none();
+        let compressed = match context.inflation.as_deref() {
+            Some(_) if begins => header.rsv == RSV1,
+            Some(inflation) => inflation.is_inside_message(),
+            None => false,
+        };
+        // What is compressed counts as it comes out.
+        let announced = if compressed { 0 } else { header.len };
+        let message_len = self.message_len.saturating_add(announced);
         if message_len > config.max_message_len {
             return Err(ProtocolError::MessageTooLong);
         }
@@ -288,13 +335,20 @@ impl Receiver {
             None => MessageKind::Binary,
         };
         // An empty last frame ends the text where it stands.
-        if header.fin && header.len == 0 && !self.text.is_at_boundary() {
+        if header.fin && header.len == 0 && !compressed && !self.text.is_at_boundary() {
             return Err(ProtocolError::TextNotUtf8);
         }
         self.message = Some(kind);
         self.message_len = message_len;
         self.fragments = self.fragments.saturating_add(1);
-        self.frame = Frame::Data { kind, fin: header.fin };
+        let fin = header.fin;
+        self.frame = match context.inflation.as_deref_mut() {
+            Some(inflation) if compressed => {
+                inflation.start_frame(begins, header.len);
+                Frame::Compressed { fin }
+            }
+            _ => Frame::Data { kind, fin },
+        };
         Ok(())
     }
 
@@ -336,7 +390,7 @@ impl Receiver {
         let text = Text::Input(decoded.text);
         let valid = decoded.valid && (!place.is_last() || self.text.is_at_boundary());
         if !valid {
-            self.frame = Frame::Invalid;
+            self.frame = Frame::Invalid(ProtocolError::TextNotUtf8);
             // What is behind the text counts as still to come: it is not more.
             let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
             let place = Place::new(self.first, fin.then_some(left));

@@ -2,20 +2,22 @@
 
 use alloc::boxed::Box;
 
+use super::compression::Deflation;
 use super::event::MessageKind;
 use super::timer::Timers;
 use super::{Connection, PreparedMessage};
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, FrameHeader, Opcode, encoded_len};
+use crate::frame::{EncodedHeader, FrameHeader, Opcode, RSV1, encoded_len};
 use crate::mask;
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
 
 impl Connection {
-    /// Sends a text message in one frame. One copy into `out`, masked on the
-    /// way for a client.
+    /// Sends a text message in one frame, compressed if that was agreed on and
+    /// the message is long enough. One copy into `out`, masked on the way for a
+    /// client.
     ///
     /// # Errors
     ///
@@ -26,14 +28,11 @@ impl Connection {
         text: &str,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.check_open()?;
-        self.tx.message(MessageKind::Text, text.as_bytes(), out)?;
-        self.note_data();
-        Ok(())
+        self.message(MessageKind::Text, text.as_bytes(), out)
     }
 
-    /// Sends a binary message in one frame. One copy into `out`, masked on
-    /// the way for a client.
+    /// Sends a binary message in one frame, as
+    /// [`send_text`](Self::send_text) does.
     ///
     /// # Errors
     ///
@@ -43,14 +42,27 @@ impl Connection {
         data: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
+        self.message(MessageKind::Binary, data, out)
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
         self.check_open()?;
-        self.tx.message(MessageKind::Binary, data, out)?;
+        let deflation = self.compression.as_deref_mut().map(|c| &mut c.tx);
+        self.tx.message(kind, payload, deflation, out)?;
         self.note_data();
         Ok(())
     }
 
     /// Sends a fragment of a text message (section 5.4). The first begins the
     /// message, the one with `fin` ends it; control frames may go in between.
+    /// Fragments of a compressed message share one stream; each can be inflated
+    /// by the peer when it comes.
     ///
     /// A fragment may end inside a character: the text is validated over all
     /// of them.
@@ -65,10 +77,7 @@ impl Connection {
         fin: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        self.check_open()?;
-        self.tx.fragment(MessageKind::Text, text, fin, out)?;
-        self.note_data();
-        Ok(())
+        self.fragment(MessageKind::Text, text, fin, out)
     }
 
     /// Sends a fragment of a binary message (section 5.4). The first begins
@@ -85,10 +94,54 @@ impl Connection {
         fin: bool,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
+        self.fragment(MessageKind::Binary, data, fin, out)
+    }
+
+    fn fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
         self.check_open()?;
-        self.tx.fragment(MessageKind::Binary, data, fin, out)?;
+        let deflation = self.compression.as_deref_mut().map(|c| &mut c.tx);
+        self.tx.fragment(kind, payload, fin, deflation, out)?;
         self.note_data();
         Ok(())
+    }
+
+    /// Decides whether the next message begun is compressed, whatever its
+    /// length; those after it follow
+    /// [`DeflateConfig::min_len`](crate::DeflateConfig::min_len) again. Without
+    /// compression agreed on this does nothing.
+    ///
+    /// # Example: a secret, whose length should say nothing else
+    ///
+    /// ```
+    /// # use sockeye::{Connection, Config, SendError};
+    /// use sockeye::deflate::{Compress, Params};
+    ///
+    /// # let config = std::sync::Arc::new(Config::default());
+    /// let mut ws = Connection::server(config).with_deflate(Params::default());
+    /// let mut out = Vec::new();
+    /// ws.compress_next(Compress::No);
+    /// ws.send_text("token: 0123456789", &mut out)?;
+    /// assert!(out.ends_with(b"token: 0123456789"));
+    /// # Ok::<(), SendError>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn compress_next(&mut self, choice: crate::deflate::Compress) {
+        if let Some(compression) = &mut self.compression {
+            compression.tx.choose(choice);
+        }
+    }
+
+    /// True if a message of `len` bytes sent now would be compressed. If not,
+    /// it may as well be written from where it is, with
+    /// [`begin_frame`](Self::begin_frame) and its like.
+    pub fn would_compress(&self, len: usize) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.tx.applies(len, true))
     }
 
     /// Sends a Ping (section 5.5.2), also between fragments. When its Pong
@@ -138,12 +191,11 @@ impl Connection {
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         self.check_prepared()?;
-        let bytes = message.as_bytes();
-        if !out.has_room(bytes.len()) {
-            return Err(SendError::OutputFull { needed: bytes.len() });
+        let needed = self.prepared_form(message).0.len();
+        if !out.has_room(needed) {
+            return Err(SendError::OutputFull { needed });
         }
-        out.append(bytes);
-        self.note_data();
+        out.append(self.commit_prepared(message));
         Ok(())
     }
 
@@ -166,8 +218,9 @@ impl Connection {
         fin: bool,
     ) -> Result<EncodedHeader, SendError> {
         self.check_open()?;
+        let begins = !self.tx.is_inside_message();
         let header = self.tx.begin(kind, payload, fin)?;
-        self.note_data();
+        self.note_plain(begins);
         Ok(header)
     }
 
@@ -198,21 +251,50 @@ impl Connection {
         fin: bool,
     ) -> Result<EncodedHeader, SendError> {
         self.check_open()?;
+        let begins = !self.tx.is_inside_message();
         let header = self.tx.begin_unmasked(payload, fin)?;
-        self.note_data();
+        self.note_plain(begins);
         Ok(header)
     }
 
-    /// As [`begin_frame`](Self::begin_frame), for a prepared message: all of
-    /// [`PreparedMessage::as_bytes`] goes on the wire next.
+    /// As [`begin_frame`](Self::begin_frame), for a prepared message: gives the
+    /// bytes that go on the wire next, all of them.
     ///
     /// # Errors
     ///
     /// As [`begin_text`](Self::begin_text).
-    pub fn begin_prepared(&mut self, _message: &PreparedMessage) -> Result<(), SendError> {
+    pub fn begin_prepared<'m>(
+        &mut self,
+        message: &'m PreparedMessage,
+    ) -> Result<&'m [u8], SendError> {
         self.check_prepared()?;
+        Ok(self.commit_prepared(message))
+    }
+
+    /// The bytes that this connection sends of a prepared message, and whether
+    /// they are compressed.
+    fn prepared_form<'m>(&self, message: &'m PreparedMessage) -> (&'m [u8], bool) {
+        message.form_for(self.compression.as_deref().map(|compression| &compression.tx))
+    }
+
+    /// The same, sent.
+    fn commit_prepared<'m>(&mut self, message: &'m PreparedMessage) -> &'m [u8] {
+        let (bytes, is_compressed) = self.prepared_form(message);
+        if let Some(compression) = &mut self.compression {
+            if is_compressed {
+                compression.tx.replaced();
+            }
+        }
+        self.note_plain(true);
+        bytes
+    }
+
+    /// A frame went out past the compressor; `begins`, the first of a message.
+    fn note_plain(&mut self, begins: bool) {
+        if let Some(compression) = self.compression.as_mut().filter(|_| begins) {
+            compression.tx.begun();
+        }
         self.note_data();
-        Ok(())
     }
 
     fn check_prepared(&self) -> Result<(), SendError> {
@@ -237,13 +319,15 @@ pub(super) struct Sender {
     keys: Option<Box<KeyGenerator>>,
     /// The fragmented message in progress.
     message: Option<MessageKind>,
+    /// It is compressed.
+    compressed: bool,
     /// Where its text was cut.
     text: Utf8Decoder,
 }
 
 impl Sender {
     pub(super) const fn new(keys: Option<Box<KeyGenerator>>) -> Self {
-        Self { keys, message: None, text: Utf8Decoder::new() }
+        Self { keys, message: None, compressed: false, text: Utf8Decoder::new() }
     }
 
     #[inline]
@@ -274,7 +358,14 @@ impl Sender {
         if !out.has_room(needed) {
             return Err(SendError::OutputFull { needed });
         }
-        let header = FrameHeader::new(fin, opcode, self.next_key(), payload.len() as u64);
+        self.write(FrameHeader::new(fin, opcode, None, payload.len() as u64), payload, out);
+        Ok(())
+    }
+
+    /// Appends one frame that there is room for, masked by a client.
+    #[inline]
+    fn write(&mut self, mut header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
+        header.mask = self.next_key();
         out.append(header.encode().as_bytes());
         match header.mask {
             Some(key) => out.append_masked(payload, key),
@@ -282,33 +373,81 @@ impl Sender {
                 out.append(payload);
             }
         }
-        Ok(())
     }
 
     /// Appends a message of one frame.
     #[inline]
-    pub(super) fn message(
+    fn message(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
+        deflation: Option<&mut Deflation>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         self.check_no_message()?;
-        self.frame(true, opcode_of(kind), payload, out)
+        match deflation {
+            None => self.frame(true, opcode_of(kind), payload, out),
+            Some(deflation) => {
+                self.data_frame(true, opcode_of(kind), payload, deflation, out).map(|_| ())
+            }
+        }
     }
 
     /// Appends one fragment of a message; the first begins it.
-    pub(super) fn fragment(
+    fn fragment(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
         fin: bool,
+        deflation: Option<&mut Deflation>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
-        self.frame(fin, next.opcode, payload, out)?;
+        match deflation {
+            None => self.frame(fin, next.opcode, payload, out)?,
+            Some(deflation) => {
+                self.compressed = self.data_frame(fin, next.opcode, payload, deflation, out)?;
+            }
+        }
         self.commit(next);
         Ok(())
+    }
+
+    /// Appends a data frame where compression was agreed on. True: its message
+    /// is compressed.
+    fn data_frame(
+        &mut self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        deflation: &mut Deflation,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<bool, SendError> {
+        let begins = opcode != Opcode::CONTINUATION;
+        let compressed =
+            if begins { deflation.applies(payload.len(), fin) } else { self.compressed };
+        if compressed {
+            // Once it is compressed there is no way back.
+            let needed = self.frame_len(deflation.bound(payload.len()));
+            if !out.has_room(needed) {
+                return Err(SendError::OutputFull { needed });
+            }
+            let made = deflation.deflate(payload, begins, fin);
+            let bytes = made.unwrap_or(payload);
+            let mut header = FrameHeader::new(fin, opcode, None, bytes.len() as u64);
+            // RFC 7692, section 6: of the first frame only.
+            header.rsv = if begins && made.is_some() { RSV1 } else { 0 };
+            self.write(header, bytes, out);
+            if fin {
+                deflation.end_message();
+            }
+        } else {
+            self.frame(fin, opcode, payload, out)?;
+        }
+        if begins {
+            deflation.begun();
+        }
+        Ok(compressed)
     }
 
     /// Appends a Ping or Pong.
@@ -333,6 +472,7 @@ impl Sender {
         fin: bool,
     ) -> Result<EncodedHeader, SendError> {
         let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
+        self.check_plain(&next)?;
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(payload, key);
@@ -350,6 +490,7 @@ impl Sender {
     ) -> Result<EncodedHeader, SendError> {
         self.check_unmasked()?;
         let next = self.next_fragment(payload, fin)?;
+        self.check_plain(&next)?;
         let len = payload.as_bytes().len() as u64;
         let header = FrameHeader::new(fin, next.opcode, None, len);
         self.commit(next);
@@ -375,6 +516,17 @@ impl Sender {
             }
         }
         Ok(Fragment { opcode, message: (!fin).then_some(kind), text })
+    }
+
+    /// "Fragments of a compressed message" are one stream (RFC 7692, section
+    /// 6.1).
+    fn check_plain(&self, next: &Fragment) -> Result<(), SendError> {
+        let is_compressed = self.compressed && next.opcode == Opcode::CONTINUATION;
+        if is_compressed { Err(SendError::MessageCompressed) } else { Ok(()) }
+    }
+
+    pub(super) fn is_inside_message(&self) -> bool {
+        self.message.is_some()
     }
 
     /// The fragment has been sent.

@@ -20,6 +20,7 @@ impl Connection {
     /// path while the deadlines are off, so that no clock need be read.
     pub fn wants_time(&self) -> bool {
         self.happened.anything()
+            || self.compression.as_ref().is_some_and(|compression| compression.tx.wants_time())
     }
 
     /// Notes that what has happened since the last call happened at `now`.
@@ -30,14 +31,16 @@ impl Connection {
         let happened = core::mem::take(&mut self.happened);
         let config = &*self.config;
         let has_deadlines = config.ping_interval.is_some() || config.idle_timeout.is_some();
-        if self.closing.phase() == Phase::Gone
-            || !(has_deadlines || happened.anything() || self.timers.is_some())
-        {
+        if self.closing.phase() == Phase::Gone {
             return None;
+        }
+        let release = self.compression.as_mut().and_then(|c| c.tx.note_time(now));
+        if !(has_deadlines || happened.anything() || self.timers.is_some()) {
+            return release;
         }
         let timers = Timers::get(&mut self.timers);
         timers.arm(happened, self.rx.is_inside_frame(), config, now);
-        timers.next(config, self.closing.may_send())
+        earlier(timers.next(config, self.closing.may_send()), release)
     }
 
     /// Does what is due at `now` (a keep-alive Ping, closing an idle
@@ -53,7 +56,9 @@ impl Connection {
         out: &mut (impl Output + ?Sized),
     ) -> Option<Instant> {
         self.note_time(now)?;
-        let timers = Timers::get(&mut self.timers);
+        let inside_message = self.tx.is_inside_message();
+        let release = self.compression.as_mut().and_then(|c| c.tx.release(now, inside_message));
+        let Some(timers) = self.timers.as_deref_mut() else { return release };
         while let Some(due) = timers.due(&self.config, self.closing.may_send(), now) {
             match due {
                 Due::Close => {
@@ -77,7 +82,7 @@ impl Connection {
                 }
             }
         }
-        timers.next(&self.config, self.closing.may_send())
+        earlier(timers.next(&self.config, self.closing.may_send()), release)
     }
 
     /// The time between the latest Ping that was answered and its Pong, be
@@ -112,6 +117,14 @@ impl Connection {
                 self.note_time(now)
             }
         }
+    }
+}
+
+/// The earlier of two times, if there is any.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -28,6 +28,9 @@ pub const MAX_HEADER_LEN: usize = 14;
 const FIN: u8 = 0b1000_0000;
 /// First byte: the three bits reserved for extensions.
 const RSV: u8 = 0b0111_0000;
+/// First byte: the first of them, which says that a message is compressed
+/// (RFC 7692, section 6).
+pub(crate) const RSV1: u8 = 0b0100_0000;
 /// Second byte: a masking key follows the length.
 const MASK: u8 = 0b1000_0000;
 /// Second byte: the length, or one of the two values below.

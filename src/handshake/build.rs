@@ -132,6 +132,20 @@ pub(super) fn emit_headers(headers: &Lines<'_>, emit: &mut dyn FnMut(&[u8])) {
     }
 }
 
+/// Emits what a value writes of itself.
+#[cfg(feature = "deflate")]
+pub(super) fn emit_display(value: &impl fmt::Display, emit: &mut dyn FnMut(&[u8])) {
+    struct Writer<'a>(&'a mut dyn FnMut(&[u8]));
+    impl fmt::Write for Writer<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            (self.0)(text.as_bytes());
+            Ok(())
+        }
+    }
+    // This writer has no errors.
+    let _ = fmt::Write::write_fmt(&mut Writer(emit), format_args!("{value}"));
+}
+
 /// Emits one header line.
 pub(super) fn emit_header(name: &str, value: &str, emit: &mut dyn FnMut(&[u8])) {
     emit(name.as_bytes());

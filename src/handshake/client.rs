@@ -8,6 +8,8 @@ use core::fmt;
 use core::net::Ipv6Addr;
 
 use super::accept_key::{ACCEPT_LEN, accept_key, encode_key};
+#[cfg(feature = "deflate")]
+use super::build::emit_display;
 use super::build::{BuildError, append_all, check_header, check_subprotocol, emit_header};
 use super::deadline::Deadline;
 use super::head::{self, HeadError, HeadLimits, HeadScanner, Headers};
@@ -15,6 +17,8 @@ use super::refusal::{Body, Refusal};
 use crate::buf::Output;
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::{InvalidReply, Params};
 use crate::extension;
 use crate::seed::{KeyGenerator, Seed};
 use crate::time::Instant;
@@ -102,7 +106,12 @@ impl ClientRequest {
         self
     }
 
-    fn write(&self, key: &[u8], out: &mut (impl Output + ?Sized)) -> Result<(), BuildError> {
+    fn write(
+        &self,
+        key: &[u8],
+        config: &Config,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), BuildError> {
         append_all(out, |emit| {
             emit(b"GET ");
             emit(self.target.as_bytes());
@@ -125,12 +134,24 @@ impl ClientRequest {
                 }
                 emit(b"\r\n");
             }
+            emit_offers(config, emit);
             for (name, value) in &self.headers {
                 emit_header(name, value, emit);
             }
             emit(b"\r\n");
         })
     }
+}
+
+/// Emits the extensions that a client offers.
+fn emit_offers(config: &Config, emit: &mut dyn FnMut(&[u8])) {
+    #[cfg(feature = "deflate")]
+    if let Some(deflate) = config.deflate.as_ref().filter(|deflate| !deflate.params.is_empty()) {
+        emit(b"Sec-WebSocket-Extensions: ");
+        emit_display(&deflate.offers(), emit);
+        emit(b"\r\n");
+    }
+    let _ = (config, emit);
 }
 
 /// Without header lines: they may be secrets.
@@ -233,7 +254,7 @@ impl Client {
     ///
     /// [`BuildError::OutputFull`].
     pub fn write_request(&self, out: &mut (impl Output + ?Sized)) -> Result<(), BuildError> {
-        self.request.write(&self.key, out)
+        self.request.write(&self.key, &self.config, out)
     }
 
     /// Looks for a complete reply in `received`: all bytes that have come so
@@ -300,10 +321,22 @@ impl Client {
         headers: Headers<'a>,
     ) -> Result<Response<'a>, ResponseError> {
         let subprotocol = check_reply(headers, &accept_key(&self.key), &self.request.subprotocols)?;
+        #[cfg(feature = "deflate")]
+        let deflate = check_extensions(headers, &self.config)?;
+        #[cfg(not(feature = "deflate"))]
+        no_extensions(headers)?;
         // Taken by the one reply that opens the connection.
         let keys = self.keys.take().ok_or(ResponseError::EndOfStream)?;
         let config = self.config.clone();
-        Ok(Response { head_len, subprotocol, headers, keys, config })
+        Ok(Response {
+            head_len,
+            subprotocol,
+            #[cfg(feature = "deflate")]
+            deflate,
+            headers,
+            keys,
+            config,
+        })
     }
 
     fn refused<'a>(
@@ -336,6 +369,8 @@ pub enum Reply<'a> {
 pub struct Response<'a> {
     head_len: usize,
     subprotocol: Option<&'a str>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Params>,
     headers: Headers<'a>,
     keys: Box<KeyGenerator>,
     config: Arc<Config>,
@@ -353,6 +388,13 @@ impl<'a> Response<'a> {
         self.subprotocol
     }
 
+    /// What was agreed on about compression: one of the offers of
+    /// [`Config::deflate`], narrowed by the server.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<Params> {
+        self.deflate
+    }
+
     /// All header lines.
     pub fn headers(&self) -> Headers<'a> {
         self.headers
@@ -361,12 +403,19 @@ impl<'a> Response<'a> {
     /// The open connection.
     pub fn open(self) -> Connection {
         let ws = Connection::new(Some(self.keys), self.config);
+        #[cfg(feature = "deflate")]
+        let ws = match self.deflate {
+            Some(params) => ws.with_deflate(params),
+            None => ws,
+        };
         match self.subprotocol {
             Some(chosen) => ws.with_subprotocol(chosen),
             None => ws,
         }
     }
 }
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// The status of `HTTP/1.1 101 Switching Protocols`; the phrase, and the
 /// space before it, may be missing.
@@ -410,10 +459,6 @@ fn check_reply<'a>(
                 head::set_once(&mut subprotocol, value)
                     .map_err(|_| ResponseError::SubprotocolNotOffered)?;
             }
-            // Item 5: none was offered.
-            24 if is("Sec-WebSocket-Extensions") && extension::parse(value).next().is_some() => {
-                return Err(ResponseError::ExtensionNotOffered);
-            }
             _ => {}
         }
     }
@@ -434,6 +479,27 @@ fn check_reply<'a>(
     }
 }
 
+/// Item 5: no extension but one that was offered.
+#[cfg(feature = "deflate")]
+fn check_extensions(
+    headers: Headers<'_>,
+    config: &Config,
+) -> Result<Option<Params>, ResponseError> {
+    let Some(deflate) = &config.deflate else { return no_extensions(headers).map(|()| None) };
+    deflate.confirm(headers.all(EXTENSIONS)).map_err(|error| match error {
+        InvalidReply::Parameters => ResponseError::ExtensionParameters,
+        _ => ResponseError::ExtensionNotOffered,
+    })
+}
+
+/// Item 5: none was offered.
+fn no_extensions(headers: Headers<'_>) -> Result<(), ResponseError> {
+    match headers.all(EXTENSIONS).flat_map(extension::parse).next() {
+        None => Ok(()),
+        Some(_) => Err(ResponseError::ExtensionNotOffered),
+    }
+}
+
 /// A reply that opens no connection and is no refusal either: the server does
 /// not speak the protocol, or not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -448,6 +514,9 @@ pub enum ResponseError {
     EndOfStream,
     /// An extension that was not offered (item 5).
     ExtensionNotOffered,
+    /// Parameters of permessage-deflate that answer none of the offers
+    /// (RFC 7692, section 7.1).
+    ExtensionParameters,
     /// The head as such is malformed or over a limit.
     Head(HeadError),
     /// A status line of another version than HTTP/1.1.
@@ -467,6 +536,7 @@ impl fmt::Display for ResponseError {
             Self::ConnectionMissing => "no Upgrade in Connection of the reply",
             Self::EndOfStream => "stream ended before the reply was complete",
             Self::ExtensionNotOffered => "server chose an extension that was not offered",
+            Self::ExtensionParameters => "server chose compression parameters that answer no offer",
             Self::Head(error) => return write!(f, "malformed reply: {error}"),
             Self::HttpVersionUnsupported => "reply of an HTTP version other than 1.1",
             Self::SubprotocolNotOffered => "server chose a subprotocol that was not offered",

@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::accept_key::{accept_key, is_key};
+#[cfg(feature = "deflate")]
+use super::build::emit_display;
 use super::build::{
     BuildError, Lines, append_all, check_headers, check_subprotocol, emit_header, emit_headers,
 };
@@ -15,6 +17,8 @@ use super::request_error::RequestError;
 use crate::buf::Output;
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::Agreement;
 use crate::extension::{self, Extension, is_token};
 
 /// A request that fulfils every rule of section 4.2.1. Borrows the bytes it
@@ -94,7 +98,8 @@ impl<'a> Request<'a> {
     }
 
     /// Accepts: appends the reply (section 4.2.2) to `out` and gives the open
-    /// connection. Copies no header; allocates only for a subprotocol.
+    /// connection. Copies no header; allocates only for a subprotocol, and for
+    /// compression.
     ///
     /// # Errors
     ///
@@ -114,6 +119,9 @@ impl<'a> Request<'a> {
             }
         }
         check_headers(&accept.headers)?;
+        let config = accept.config.as_ref().unwrap_or(&self.config);
+        #[cfg(feature = "deflate")]
+        let agreement = self.agree(accept, config);
         let key = accept_key(self.key);
         append_all(out, |emit| {
             emit(
@@ -127,14 +135,32 @@ impl<'a> Request<'a> {
             if let Some(chosen) = accept.subprotocol {
                 emit_header("Sec-WebSocket-Protocol", chosen, emit);
             }
+            #[cfg(feature = "deflate")]
+            if let Some(agreement) = &agreement {
+                emit(b"Sec-WebSocket-Extensions: ");
+                emit_display(agreement, emit);
+                emit(b"\r\n");
+            }
             emit_headers(&accept.headers, emit);
             emit(b"\r\n");
         })?;
-        let ws = Connection::server(accept.config.as_ref().unwrap_or(&self.config).clone());
+        let ws = Connection::server(config.clone());
+        #[cfg(feature = "deflate")]
+        let ws = match agreement {
+            Some(agreement) => ws.with_deflate(agreement.params()),
+            None => ws,
+        };
         Ok(match accept.subprotocol {
             Some(chosen) => ws.with_subprotocol(chosen),
             None => ws,
         })
+    }
+
+    /// What is agreed on about compression.
+    #[cfg(feature = "deflate")]
+    fn agree(&self, accept: &Accept<'_>, config: &Config) -> Option<Agreement> {
+        let deflate = config.deflate.as_ref().filter(|_| !accept.without_deflate)?;
+        deflate.accept(self.headers.all("Sec-WebSocket-Extensions"))
     }
 
     /// Refuses: appends an HTTP reply to `out`. Flush it and close the
@@ -313,12 +339,20 @@ pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
     headers: Lines<'a>,
     config: Option<Arc<Config>>,
+    #[cfg(feature = "deflate")]
+    without_deflate: bool,
 }
 
 impl<'a> Accept<'a> {
     /// Nothing added: no subprotocol.
     pub const fn new() -> Self {
-        Self { subprotocol: None, headers: Vec::new(), config: None }
+        Self {
+            subprotocol: None,
+            headers: Vec::new(),
+            config: None,
+            #[cfg(feature = "deflate")]
+            without_deflate: false,
+        }
     }
 
     /// Selects one of the subprotocols that the client offered; `None`: none
@@ -338,6 +372,13 @@ impl<'a> Accept<'a> {
     /// [`Server`](super::Server).
     pub fn config(mut self, config: Arc<Config>) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Declines compression, whatever [`Config::deflate`] says.
+    #[cfg(feature = "deflate")]
+    pub fn without_deflate(mut self) -> Self {
+        self.without_deflate = true;
         self
     }
 }

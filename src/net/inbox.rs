@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use core::fmt;
 use core::ops::Range;
 
-use crate::buf::Input;
+use crate::buf::{BLOCK, Input};
 
 /// Bytes asked of the system at first.
 const MIN_READ: usize = 16 << 10;
@@ -23,17 +23,22 @@ std::thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of the thread's, to read into. Its memory stays initialised, so
+/// A buffer of the thread's, to read into or to inflate into. Its memory stays initialised, so
 /// that no read pays for zeroing it. Goes back when dropped.
 pub(crate) struct Scratch {
     memory: Vec<u8>,
 }
 
 impl Scratch {
-    fn lease() -> Self {
+    pub(crate) fn lease() -> Self {
         // `try_with`: a connection can be dropped by another thread-local.
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         Self { memory: spare.ok().flatten().unwrap_or_default() }
+    }
+
+    /// Room to inflate into.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.window(BLOCK)
     }
 
     /// The first `len` bytes of the memory.
@@ -104,15 +109,17 @@ impl Inbox {
         self.unread.start = self.unread.start.saturating_add(len).min(self.unread.end);
     }
 
-    /// The bytes as input for the engine, and what has to be told how much of
-    /// it the engine left: events borrow the bytes alone.
+    /// The bytes as input for the engine, with `scratch` to inflate into, and
+    /// what has to be told how much of it the engine left: events borrow the
+    /// bytes alone.
     #[inline]
-    pub(crate) fn open(&mut self) -> (Input<'_>, Unread<'_>) {
+    pub(crate) fn open<'a>(&'a mut self, scratch: &'a mut [u8]) -> (Input<'a>, Unread<'a>) {
         let memory = match &mut self.bytes {
             Bytes::Lent(scratch) => &mut scratch.memory,
             Bytes::Kept(bytes) => bytes,
         };
-        (Input::new(&mut memory[self.unread.clone()]), Unread(&mut self.unread))
+        let input = Input::with_scratch(&mut memory[self.unread.clone()], scratch);
+        (input, Unread(&mut self.unread))
     }
 
     /// Reads once, behind the bytes not yet consumed, into memory of the
@@ -157,6 +164,12 @@ impl Inbox {
                 self.bytes = Bytes::Kept(kept);
             }
         }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").field("len", &self.memory.len()).finish_non_exhaustive()
     }
 }
 

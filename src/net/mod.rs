@@ -5,6 +5,8 @@
 //! Layer: above the engine, below the adapters. Moves no bytes itself.
 
 mod backoff;
+#[cfg(feature = "deflate")]
+mod contexts;
 mod endpoint;
 mod error;
 #[cfg(feature = "http")]
@@ -45,6 +47,13 @@ pub(crate) use turn::Turn;
 #[cfg(feature = "proxy")]
 pub(crate) use uri::host_and_port;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
+
+/// Has a connection borrow what it needs from the thread that runs it.
+pub(crate) fn lend_contexts(ws: &mut Connection) {
+    #[cfg(feature = "deflate")]
+    ws.set_lender(&contexts::OF_THREAD);
+    let _ = ws;
+}
 
 /// The default limits and deadlines, which most connections share.
 pub(crate) fn default_config() -> Arc<Config> {

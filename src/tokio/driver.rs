@@ -15,7 +15,7 @@ use crate::connection::{Connection, PreparedMessage};
 use crate::error::SendError;
 use crate::message::Message;
 use crate::net::{
-    Error, Inbox, Intake, Watch, is_gone, linger_until, send_message, write_patience,
+    Error, Inbox, Intake, Watch, is_gone, lend_contexts, linger_until, send_message, write_patience,
 };
 use crate::time::Instant;
 
@@ -42,7 +42,8 @@ pub(super) struct Driver<S> {
 }
 
 impl<S> Driver<S> {
-    pub(super) fn new(wire: Wire<S>, ws: Connection) -> Self {
+    pub(super) fn new(wire: Wire<S>, mut ws: Connection) -> Self {
+        lend_contexts(&mut ws);
         let mut driver = Self {
             wire,
             ws,
@@ -175,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         inbox: &mut Inbox,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool, Error>> {
-        if !inbox.is_empty() {
+        if !inbox.is_empty() || self.ws.is_inflating() {
             return Poll::Ready(Ok(true));
         }
         loop {
@@ -281,8 +282,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// where it is; all else was copied.
     pub(super) fn encode<'m>(&mut self, message: &'m Message<'_>) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
-        // A client's payload has to be copied anyway, to be masked.
-        if !self.ws.is_server() || !self.wire.is_worth_a_slice(payload.len()) {
+        // A client's payload has to be copied anyway, to be masked; and one that
+        // is compressed becomes another.
+        let becomes_another = !self.ws.is_server() || self.ws.would_compress(payload.len());
+        if becomes_another || !self.wire.is_worth_a_slice(payload.len()) {
             self.queue(message)?;
             return Ok(&[]);
         }
@@ -300,8 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         message: &'m PreparedMessage,
     ) -> Result<&'m [u8], SendError> {
         if self.wire.is_worth_a_slice(message.as_bytes().len()) {
-            self.ws.begin_prepared(message)?;
-            return Ok(message.as_bytes());
+            return self.ws.begin_prepared(message);
         }
         self.ws.send_prepared(message, self.wire.tx())?;
         Ok(&[])

@@ -195,6 +195,9 @@ impl Story {
     }
 }
 
+/// Scratch room that is enough for one chunk.
+const SCRATCH_LEN: usize = 16 << 10;
+
 /// An engine to be given bytes.
 #[derive(Clone)]
 pub struct Engine {
@@ -202,10 +205,19 @@ pub struct Engine {
     pub config: Config,
     /// Sent before anything is received.
     pub close_first: bool,
+    /// What was agreed on about compression.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<sockeye::deflate::Params>,
 }
 
 pub fn server() -> Engine {
-    Engine { is_client: false, config: Config::default(), close_first: false }
+    Engine {
+        is_client: false,
+        config: Config::default(),
+        close_first: false,
+        #[cfg(feature = "deflate")]
+        deflate: None,
+    }
 }
 
 pub fn client() -> Engine {
@@ -229,13 +241,25 @@ impl Engine {
         self
     }
 
+    /// Has agreed on compression.
+    #[cfg(feature = "deflate")]
+    pub fn compressing(mut self, params: sockeye::deflate::Params) -> Self {
+        self.deflate = Some(params);
+        self
+    }
+
     pub fn connection(&self) -> Connection {
         let config = Arc::new(self.config.clone());
-        if self.is_client {
+        let ws = if self.is_client {
             Connection::client(Seed::from_bytes([7; 32]), config)
         } else {
             Connection::server(config)
+        };
+        #[cfg(feature = "deflate")]
+        if let Some(params) = self.deflate {
+            return ws.with_deflate(params);
         }
+        ws
     }
 
     /// The frames as the peer of this engine has to send them.
@@ -253,15 +277,19 @@ impl Engine {
     /// Receives bytes in every way of cutting.
     #[track_caller]
     pub fn receives_bytes(&self, bytes: &[u8]) -> Story {
-        let whole = self.run(bytes, |_| usize::MAX, false);
+        let whole = self.run(bytes, |_| usize::MAX, false, SCRATCH_LEN);
         let mut ways = vec![
-            ("byte by byte", self.run(bytes, |_| 1, false)),
-            ("into a full output", self.run(bytes, |_| usize::MAX, true)),
-            ("byte by byte into a full output", self.run(bytes, |_| 1, true)),
+            ("byte by byte", self.run(bytes, |_| 1, false, SCRATCH_LEN)),
+            ("into a full output", self.run(bytes, |_| usize::MAX, true, SCRATCH_LEN)),
+            ("byte by byte into a full output", self.run(bytes, |_| 1, true, SCRATCH_LEN)),
+            ("into little scratch room", {
+                self.run(bytes, |_| usize::MAX, false, Input::MIN_SCRATCH)
+            }),
         ];
         for seed in 1..9 {
             let mut random = Random(seed);
-            ways.push(("cut at random", self.run(bytes, |_| random.below(9), false)));
+            let scratch_len = Input::MIN_SCRATCH + random.below(100);
+            ways.push(("cut at random", self.run(bytes, |_| random.below(9), false, scratch_len)));
         }
         for (way, story) in ways {
             assert_eq!(story, whole, "{way}");
@@ -270,20 +298,28 @@ impl Engine {
     }
 
     /// One run; `cut` says how many bytes come next.
-    fn run(&self, bytes: &[u8], mut cut: impl FnMut(usize) -> usize, tight: bool) -> Story {
+    fn run(
+        &self,
+        bytes: &[u8],
+        mut cut: impl FnMut(usize) -> usize,
+        tight: bool,
+        scratch_len: usize,
+    ) -> Story {
         let mut ws = self.connection();
         let mut out = Vec::new();
         if self.close_first {
             ws.close(Some(CloseCode::NORMAL_CLOSURE), "", &mut out).unwrap();
         }
         let mut told = Vec::new();
+        let mut scratch = vec![0; scratch_len];
         let mut at = 0;
         while at < bytes.len() {
             let end = at.saturating_add(cut(at).max(1)).min(bytes.len());
             let mut piece = bytes[at..end].to_vec();
+            let mut rest = &mut piece[..];
             at = end;
-            let mut input = Input::new(&mut piece);
             loop {
+                let mut input = Input::with_scratch(rest, &mut scratch);
                 if tight {
                     // Just the room that is promised to be enough.
                     let mut memory = [0; FixedOutput::MIN_LEN];
@@ -293,11 +329,15 @@ impl Engine {
                 } else {
                     drain(&mut ws, &mut input, &mut out, &mut told);
                 }
-                if !ws.wants_room() {
+                if !ws.wants_room() && !ws.wants_scratch() {
                     assert!(input.is_empty(), "input left though nothing is wanted");
+                    assert!(!ws.is_inflating(), "there is more, and nothing is wanted");
                     break;
                 }
-                assert!(tight, "no output has more room than this");
+                assert!(tight || !ws.wants_room(), "no output has more room than this");
+                let left = input.len();
+                let start = piece.len() - left;
+                rest = &mut piece[start..];
             }
         }
         Story {

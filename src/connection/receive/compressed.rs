@@ -1,0 +1,98 @@
+//! Payloads of compressed messages (RFC 7692, sections 6.2 and 7.2.2): inflated
+//! into scratch room, piece by piece, and from there on what any payload is.
+
+use super::super::compression::Inflation;
+use super::{Piece, Receiver, narrow};
+use crate::buf::{BLOCK, Input};
+use crate::config::Config;
+use crate::connection::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
+use crate::error::ProtocolError;
+use crate::mask;
+
+/// Payload bytes unmasked at a time. Those that there is no room for are masked
+/// again, so that input which was not consumed is as it came.
+const STEP: usize = 4 << 10;
+
+impl Receiver {
+    /// Inflates payload, `len` bytes of which are in the input, into what
+    /// scratch room there is. `None`: nothing came out.
+    pub(super) fn read_compressed<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        len: usize,
+        fin: bool,
+        config: &Config,
+        inflation: &mut Inflation,
+    ) -> Option<Piece<'b>> {
+        let (payload, scratch) = input.peek_with_scratch(len.min(STEP));
+        // An unfinished character goes on where it stopped.
+        let carried = self.text.take_carry(scratch);
+        let room = scratch.len().min(BLOCK) - carried;
+        let (left, error) = self.most(config, inflation);
+        // One byte more than may come: whether it comes makes the difference.
+        let room = if left < room as u64 { narrow(left) + 1 } else { room };
+
+        mask::apply(payload, self.key);
+        let (progress, result) = inflation.inflate(payload, &mut scratch[carried..][..room]);
+        self.key = mask::turned(self.key, progress.consumed);
+        mask::apply(&mut payload[progress.consumed..], self.key);
+        input.take(progress.consumed);
+        self.remaining -= progress.consumed as u64;
+
+        let kind = self.message;
+        let is_too_long = progress.produced as u64 > left;
+        let produced = if is_too_long { narrow(left) } else { progress.produced };
+        self.message_len += produced as u64;
+        let mut ended = false;
+        if is_too_long {
+            self.frame = super::Frame::Invalid(error);
+        } else if result.is_err() {
+            self.frame = super::Frame::Invalid(ProtocolError::CompressedDataInvalid);
+        } else if self.remaining == 0 && !inflation.is_pending() {
+            if fin && inflation.finish().is_err() {
+                self.frame = super::Frame::Invalid(ProtocolError::CompressedDataInvalid);
+            } else {
+                ended = fin;
+                self.end_data_frame(fin);
+            }
+        }
+        let bytes = input.take_scratch(carried + produced);
+        match kind {
+            Some(MessageKind::Text) => self.text_piece(bytes, ended),
+            _ => self.binary_piece(bytes, ended),
+        }
+    }
+
+    /// How many bytes more may come out, and what it is that allows no more.
+    fn most(&self, config: &Config, inflation: &Inflation) -> (u64, ProtocolError) {
+        let (max, error) = match inflation.max_len() {
+            Some(max) if max < config.max_message_len => {
+                (max, ProtocolError::CompressionRatioTooHigh)
+            }
+            _ => (config.max_message_len, ProtocolError::MessageTooLong),
+        };
+        (max.saturating_sub(self.message_len), error)
+    }
+
+    fn binary_piece<'b>(&self, bytes: &'b mut [u8], ended: bool) -> Option<Piece<'b>> {
+        let place = self.inflated_place(ended);
+        (ended || !bytes.is_empty()).then_some(Piece::Binary(BinaryChunk { bytes, place }))
+    }
+
+    fn text_piece<'b>(&mut self, bytes: &'b [u8], ended: bool) -> Option<Piece<'b>> {
+        let decoded = self.text.decode(bytes);
+        let mut ended = ended;
+        if !decoded.valid || ended && !self.text.is_at_boundary() {
+            // Whatever else is wrong lies behind it.
+            self.frame = super::Frame::Invalid(ProtocolError::TextNotUtf8);
+            ended = false;
+        }
+        let (text, place) = (Text::Input(decoded.text), self.inflated_place(ended));
+        (ended || !decoded.text.is_empty()).then_some(Piece::Text(TextChunk { text, place }))
+    }
+
+    /// How much is to come is known only when it has come.
+    fn inflated_place(&self, ended: bool) -> Place {
+        Place::new(self.first, ended.then_some(0))
+    }
+}
