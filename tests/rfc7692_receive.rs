@@ -41,9 +41,8 @@ fn s7_2_3_1_fragments_share_one_stream() {
             ping("in between"),
             frame(CONTINUATION, ""),
         ];
-        engine
-            .receives(frames)
-            .tells([told_text("Hello")].into_iter().chain([]).collect::<Vec<_>>());
+        let ping = Told::Ping(b"in between".to_vec());
+        engine.receives(frames).tells([ping, told_text("Hello")]);
     }
 }
 
