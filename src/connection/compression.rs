@@ -9,6 +9,7 @@ use crate::deflate::{
     Compress, Corrupt, DeflateConfig, Deflater, Inflater, Lender, Params, Progress, Strength,
     WindowBits,
 };
+use crate::frame::{FrameHeader, RSV1};
 use crate::time::Instant;
 
 /// What the handshake agreed on, and both directions of it.
@@ -89,14 +90,16 @@ impl Inflation {
         }
     }
 
-    pub(super) fn is_inside_message(&self) -> bool {
+    /// A data frame begins; `first`, of a message. True if it is compressed.
+    #[cold] // most connections have not agreed on compression
+    pub(super) fn start_frame(&mut self, first: bool, header: &FrameHeader) -> bool {
+        if first {
+            self.announced = 0;
+            // RFC 7692, section 6: RSV1 is "Per-Message Compressed".
+            self.is_inside_message = header.rsv == RSV1;
+        }
+        self.announced = self.announced.saturating_add(header.len);
         self.is_inside_message
-    }
-
-    /// A frame with so much payload begins; `first`, of a message.
-    pub(super) fn start_frame(&mut self, first: bool, len: u64) {
-        self.is_inside_message = true;
-        self.announced = if first { len } else { self.announced.saturating_add(len) };
     }
 
     /// The most that the message may have grown to by now, if that is limited.

@@ -222,20 +222,15 @@ impl Connection {
         }
         // After our own Close nothing is owed any more.
         let owes = self.closing.may_send();
-        let mut inflation = self.compression.as_deref_mut().map(|compression| &mut compression.rx);
-        let is_inflating = inflation.as_deref_mut().is_some_and(|inflation| {
-            let wanted_scratch = inflation.wants_scratch();
-            inflation.set_wants_scratch(false);
-            wanted_scratch || inflation.is_pending()
-        });
-        let has_work = !input.is_empty() || self.rx.is_invalid() || is_inflating;
+        let has_work = !input.is_empty() || self.rx.is_invalid() || self.is_inflating();
         // Whatever the next byte brings, it can be told that it is wrong.
         self.wants_room = has_work && owes && !out.has_room(FAILURE_LEN);
         if !has_work || self.wants_room {
             return None;
         }
         self.happened.received |= self.config.ping_interval.is_some();
-        let Self { config, rx, tx, wants_room, .. } = self;
+        let Self { config, rx, tx, compression, wants_room, .. } = self;
+        let inflation = compression.as_deref_mut().map(|compression| &mut compression.rx);
         let context = Context { config, masked: tx.is_server(), inflation };
         let piece = rx.next(input, context, |opcode, len| {
             let is_answered = opcode == Opcode::CLOSE || opcode == Opcode::PING && config.auto_pong;
@@ -274,7 +269,8 @@ impl Connection {
     /// True if the last call of [`receive`](Self::receive) gave `None` because
     /// the input had no scratch room to inflate into.
     pub fn wants_scratch(&self) -> bool {
-        self.compression.as_ref().is_some_and(|compression| compression.rx.wants_scratch())
+        let rx = self.compression.as_ref().map(|compression| &compression.rx);
+        self.closing.may_receive() && rx.is_some_and(|rx| rx.wants_scratch())
     }
 
     /// True if [`receive`](Self::receive) may have more to give without more

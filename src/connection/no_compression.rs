@@ -3,6 +3,7 @@
 
 use core::convert::Infallible;
 
+use crate::frame::FrameHeader;
 use crate::time::Instant;
 
 #[derive(Debug)]
@@ -25,11 +26,7 @@ pub(super) struct Progress {
 }
 
 impl Inflation {
-    pub(super) fn is_inside_message(&self) -> bool {
-        match self.0 {}
-    }
-
-    pub(super) fn start_frame(&mut self, _first: bool, _len: u64) {
+    pub(super) fn start_frame(&mut self, _first: bool, _header: &FrameHeader) -> bool {
         match self.0 {}
     }
 

@@ -159,20 +159,9 @@ impl Receiver {
                     }
                 }
                 Frame::Compressed { fin } => {
-                    // It was agreed on, or the header would have been refused.
-                    let inflation = context.inflation.as_deref_mut()?;
-                    let len = self.available(input);
-                    if len == 0 && self.remaining > 0 && !inflation.is_pending() {
-                        return None;
-                    }
-                    if input.scratch_len() < Input::MIN_SCRATCH {
-                        inflation.set_wants_scratch(true);
-                        return None;
-                    }
-                    let piece = self.read_compressed(input, len, fin, context.config, inflation);
-                    if piece.is_some() {
+                    if let Some(piece) = self.read_compressed(input, fin, &mut context)? {
                         self.first = fin && self.frame == Frame::Header;
-                        return piece;
+                        return Some(piece);
                     }
                 }
             }
@@ -314,10 +303,8 @@ impl Receiver {
         if header.len > config.max_frame_len {
             return Err(ProtocolError::FrameTooLong);
         }
-        let begins = self.message.is_none();
-        let compressed = match context.inflation.as_deref() {
-            Some(_) if begins => header.rsv == RSV1,
-            Some(inflation) => inflation.is_inside_message(),
+        let compressed = match context.inflation.as_deref_mut() {
+            Some(inflation) => inflation.start_frame(self.message.is_none(), header),
             None => false,
         };
         // What is compressed counts as it comes out.
@@ -342,13 +329,7 @@ impl Receiver {
         self.message_len = message_len;
         self.fragments = self.fragments.saturating_add(1);
         let fin = header.fin;
-        self.frame = match context.inflation.as_deref_mut() {
-            Some(inflation) if compressed => {
-                inflation.start_frame(begins, header.len);
-                Frame::Compressed { fin }
-            }
-            _ => Frame::Data { kind, fin },
-        };
+        self.frame = if compressed { Frame::Compressed { fin } } else { Frame::Data { kind, fin } };
         Ok(())
     }
 

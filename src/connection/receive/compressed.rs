@@ -2,7 +2,7 @@
 //! into scratch room, piece by piece, and from there on what any payload is.
 
 use super::super::compression::Inflation;
-use super::{Piece, Receiver, narrow};
+use super::{Context, Frame, Piece, Receiver, narrow};
 use crate::buf::{BLOCK, Input};
 use crate::config::Config;
 use crate::connection::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
@@ -14,21 +14,32 @@ use crate::mask;
 const STEP: usize = 4 << 10;
 
 impl Receiver {
-    /// Inflates payload, `len` bytes of which are in the input, into what
-    /// scratch room there is. `None`: nothing came out.
+    /// Inflates payload that is in the input into what scratch room there is.
+    /// `None`: more of one or the other is needed; `Some(None)`: nothing has
+    /// come out, and there is more to do.
+    #[inline(never)] // the way of what is not compressed stays short
     pub(super) fn read_compressed<'b>(
         &mut self,
         input: &mut Input<'b>,
-        len: usize,
         fin: bool,
-        config: &Config,
-        inflation: &mut Inflation,
-    ) -> Option<Piece<'b>> {
+        context: &mut Context<'_>,
+    ) -> Option<Option<Piece<'b>>> {
+        // It was agreed on, or the header would have been refused.
+        let inflation = context.inflation.as_deref_mut()?;
+        let len = self.available(input);
+        if len == 0 && self.remaining > 0 && !inflation.is_pending() {
+            return None;
+        }
+        let wants_scratch = input.scratch_len() < Input::MIN_SCRATCH;
+        inflation.set_wants_scratch(wants_scratch);
+        if wants_scratch {
+            return None;
+        }
         let (payload, scratch) = input.peek_with_scratch(len.min(STEP));
         // An unfinished character goes on where it stopped.
         let carried = self.text.take_carry(scratch);
         let room = scratch.len().min(BLOCK) - carried;
-        let (left, error) = self.most(config, inflation);
+        let (left, error) = self.most(context.config, inflation);
         // One byte more than may come: whether it comes makes the difference.
         let room = if left < room as u64 { narrow(left) + 1 } else { room };
 
@@ -45,22 +56,22 @@ impl Receiver {
         self.message_len += produced as u64;
         let mut ended = false;
         if is_too_long {
-            self.frame = super::Frame::Invalid(error);
+            self.frame = Frame::Invalid(error);
         } else if result.is_err() {
-            self.frame = super::Frame::Invalid(ProtocolError::CompressedDataInvalid);
+            self.frame = Frame::Invalid(ProtocolError::CompressedDataInvalid);
         } else if self.remaining == 0 && !inflation.is_pending() {
             if fin && inflation.finish().is_err() {
-                self.frame = super::Frame::Invalid(ProtocolError::CompressedDataInvalid);
+                self.frame = Frame::Invalid(ProtocolError::CompressedDataInvalid);
             } else {
                 ended = fin;
                 self.end_data_frame(fin);
             }
         }
         let bytes = input.take_scratch(carried + produced);
-        match kind {
+        Some(match kind {
             Some(MessageKind::Text) => self.text_piece(bytes, ended),
             _ => self.binary_piece(bytes, ended),
-        }
+        })
     }
 
     /// How many bytes more may come out, and what it is that allows no more.
@@ -84,7 +95,7 @@ impl Receiver {
         let mut ended = ended;
         if !decoded.valid || ended && !self.text.is_at_boundary() {
             // Whatever else is wrong lies behind it.
-            self.frame = super::Frame::Invalid(ProtocolError::TextNotUtf8);
+            self.frame = Frame::Invalid(ProtocolError::TextNotUtf8);
             ended = false;
         }
         let (text, place) = (Text::Input(decoded.text), self.inflated_place(ended));
