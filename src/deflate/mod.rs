@@ -33,7 +33,7 @@
 //! [`Params::client_no_context_takeover`]) none is kept between messages: the
 //! connection borrows one for each message from whoever
 //! [lends](Lender) them. The adapters lend from a pool of their thread's. An
-//! idle connection then owns about 120 bytes more than without compression.
+//! idle connection then owns about 150 bytes more than without compression.
 //!
 //! # Secrets
 //!

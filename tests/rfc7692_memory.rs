@@ -1,0 +1,206 @@
+//! Memory that compression takes, counted: it is what the table in
+//! `sockeye::deflate` says, and no peer can make it more.
+
+#![cfg(feature = "deflate")]
+
+mod counted;
+
+use std::sync::{Arc, Mutex};
+
+use counted::count;
+use sockeye::deflate::{Compress, Deflater, Inflater, Lender, Params, Strength, WindowBits};
+use sockeye::{
+    Assembler, Config, Connection, DeflateConfig, Event, Incoming, Input, ProtocolError,
+};
+
+/// No context in either direction.
+const NO_TAKEOVER: Params = Params {
+    server_no_context_takeover: true,
+    client_no_context_takeover: true,
+    server_max_window_bits: WindowBits::MAX,
+    client_max_window_bits: WindowBits::MAX,
+};
+
+fn config(set: impl FnOnce(&mut DeflateConfig)) -> Arc<Config> {
+    let mut deflate = DeflateConfig::default();
+    set(&mut deflate);
+    let mut config = Config::default();
+    config.deflate = Some(deflate);
+    Arc::new(config)
+}
+
+/// A message with something to compress.
+fn text(len: usize) -> String {
+    "the quick brown fox jumps over the lazy dog ".chars().cycle().take(len).collect()
+}
+
+/// A client's compressed message, not masked: its key is zero.
+fn from_client(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut ws = Connection::server(config(|_| {})).with_deflate(NO_TAKEOVER);
+    ws.send_text(text, &mut out).unwrap();
+    assert_eq!(out[0], 0xc1, "compressed");
+    let at = if out[1] < 126 { 2 } else { 4 };
+    out[1] |= 0x80;
+    out.splice(at..at, [0; 4]);
+    out
+}
+
+/// Receives all of it; gives the bytes of text that came.
+fn receive(ws: &mut Connection, bytes: &mut [u8], scratch: &mut [u8]) -> usize {
+    let (mut out, mut len) = (Vec::new(), 0);
+    let mut input = Input::with_scratch(bytes, scratch);
+    while let Some(event) = ws.receive(&mut input, &mut out) {
+        let Event::Text(chunk) = event else { panic!("{event:?}") };
+        len += chunk.as_str().len();
+    }
+    len
+}
+
+/// Keeps one context of each kind.
+#[derive(Debug, Default)]
+struct Shelf {
+    inflater: Mutex<Option<Box<Inflater>>>,
+    deflater: Mutex<Option<Box<Deflater>>>,
+}
+
+impl Lender for Shelf {
+    fn take_inflater(&self) -> Option<Box<Inflater>> {
+        self.inflater.lock().unwrap().take()
+    }
+    fn put_inflater(&self, inflater: Box<Inflater>) {
+        *self.inflater.lock().unwrap() = Some(inflater);
+    }
+    fn take_deflater(&self, _: Strength) -> Option<Box<Deflater>> {
+        self.deflater.lock().unwrap().take()
+    }
+    fn put_deflater(&self, deflater: Box<Deflater>) {
+        *self.deflater.lock().unwrap() = Some(deflater);
+    }
+}
+
+/// Bytes within two percent of what the documentation rounds to.
+#[track_caller]
+fn assert_about(bytes: usize, documented: usize, what: &str) {
+    println!("{what}: {bytes} bytes");
+    assert!(bytes.abs_diff(documented) * 50 <= documented, "{what}: {bytes}, not {documented}");
+}
+
+#[test]
+fn contexts_take_what_the_documentation_says() {
+    // The table of the module `deflate`: window, then levels 9, 8, 5 and 1.
+    let table = include_str!("../src/deflate/mod.rs");
+    let rows: Vec<Vec<usize>> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"))
+        .filter(|row| row.contains("compressor"))
+        .map(|row| {
+            let figures = row.rsplit('|').next().unwrap();
+            figures.split('/').map(|n| n.trim().replace(',', "").parse().unwrap()).collect()
+        })
+        .collect();
+    let [inflater, rows @ ..] = rows.as_slice() else { panic!("no table") };
+
+    let mut server = Connection::server(config(|_| {})).with_deflate(Params::default());
+    let mut bytes = from_client(&text(300));
+    let mut scratch = vec![0; 16 << 10];
+    let (_, live, _) = count(|| {
+        receive(&mut server, &mut bytes, &mut scratch);
+    });
+    assert_about(live, inflater[0], "decompressor");
+
+    for (row, bits) in rows.iter().zip([15, 12, 9]) {
+        for (&documented, mem_level) in row.iter().zip([9, 8, 5, 1]) {
+            let params = Params {
+                server_max_window_bits: WindowBits::new(bits).unwrap(),
+                ..Params::default()
+            };
+            let config = config(|deflate| deflate.mem_level = mem_level);
+            let mut server = Connection::server(config).with_deflate(params);
+            let mut out = Vec::with_capacity(1024);
+            let (_, live, _) = count(|| server.send_text(&text(300), &mut out).unwrap());
+            assert_about(live, documented, &format!("compressor {bits} {mem_level}"));
+        }
+    }
+    assert_eq!(rows.len(), 3);
+}
+
+#[test]
+fn an_idle_connection_without_contexts_owns_next_to_nothing() {
+    let config = config(|_| {});
+    let (_, live, _) = count(|| Connection::server(config.clone()).with_deflate(NO_TAKEOVER));
+    println!("agreed on compression: {live} bytes");
+    assert!(live <= 192, "{live} bytes of an agreement");
+
+    // Also when messages have come and gone.
+    let mut bytes = from_client(&text(300));
+    let (mut scratch, mut out) = (vec![0; 16 << 10], Vec::with_capacity(1024));
+    let (_, after, _) = count(|| {
+        let mut server = Connection::server(config).with_deflate(NO_TAKEOVER);
+        assert_eq!(receive(&mut server, &mut bytes, &mut scratch), 300);
+        server.send_text(&text(300), &mut out).unwrap();
+        server
+    });
+    assert_eq!(after, live, "contexts were freed");
+}
+
+#[test]
+fn messages_allocate_nothing_once_contexts_are_there() {
+    let config = config(|_| {});
+    let shelf: &'static Shelf = Box::leak(Box::default());
+    for params in [Params::default(), NO_TAKEOVER] {
+        let mut server = Connection::server(config.clone()).with_deflate(params);
+        server.set_lender(shelf);
+        let (message, sent) = (from_client(&text(5000)), text(5000));
+        let (mut bytes, mut scratch) = (message.clone(), vec![0; 16 << 10]);
+        let mut out = Vec::with_capacity(64 << 10);
+        let mut round = || {
+            bytes.copy_from_slice(&message);
+            assert_eq!(receive(&mut server, &mut bytes, &mut scratch), 5000);
+            out.clear();
+            server.send_text(&sent, &mut out).unwrap();
+            server.compress_next(Compress::Yes);
+            server.send_text_fragment(b"a", false, &mut out).unwrap();
+            server.send_text_fragment(b"b", true, &mut out).unwrap();
+        };
+        round();
+        let (allocations, live, _) = count(|| (0..100).for_each(|_| round()));
+        assert_eq!((allocations, live), (0, 0), "{params}");
+    }
+}
+
+#[test]
+fn s8_a_bomb_of_256_mib_costs_no_more_than_the_limit_of_16() {
+    // 256 MiB of zeros in one message.
+    let mut bomb = Vec::new();
+    let mut client = Connection::server(config(|_| {})).with_deflate(Params::default());
+    let zeros = vec![0; 1 << 20];
+    for i in 0..256 {
+        client.send_binary_fragment(&zeros, i == 255, &mut bomb).unwrap();
+    }
+    assert!(bomb.len() < 1 << 20);
+
+    let mut config = Config::clone(&config(|_| {}));
+    config.max_message_len = 16 << 20;
+    let mut ws = Connection::client(sockeye::Seed::from_bytes([1; 32]), Arc::new(config))
+        .with_deflate(Params::default());
+    let mut end = None;
+    let (_, _, peak) = count(|| {
+        let (mut scratch, mut out) = (vec![0; 16 << 10], Vec::new());
+        let mut assembler = Assembler::new();
+        let mut at = 0;
+        while end.is_none() && (at < bomb.len() || ws.is_inflating()) {
+            let mut input = Input::with_scratch(&mut bomb[at..], &mut scratch);
+            while let Some(event) = ws.receive(&mut input, &mut out) {
+                if let Some(Incoming::Failed(error)) = assembler.push(event) {
+                    end = Some(error);
+                }
+            }
+            let left = input.len();
+            at = bomb.len() - left;
+        }
+    });
+    assert_eq!(end, Some(ProtocolError::MessageTooLong));
+    println!("a bomb of 256 MiB against a limit of 16 MiB: {peak} bytes at most");
+    assert!(peak < 20 << 20, "{peak} bytes at the most");
+}

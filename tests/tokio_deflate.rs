@@ -1,0 +1,257 @@
+//! Compression through the tokio adapter, over streams in memory.
+
+#![cfg(all(feature = "deflate", feature = "tokio", feature = "url"))]
+
+mod common;
+mod sockets;
+mod tokio_common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use sockeye::deflate::{Compress, Params};
+use sockeye::handshake::Accept;
+use sockeye::net::Endpoint;
+use sockeye::tokio::{Error, WebSocket, accept_with, handshake};
+use sockeye::{
+    CloseCode, Config, Connection, DeflateConfig, Event, Message, PreparedMessage, ProtocolError,
+    Seed,
+};
+use tokio::io::{DuplexStream, duplex};
+use tokio_common::*;
+
+fn compressing(set: impl FnOnce(&mut DeflateConfig)) -> Arc<Config> {
+    let mut deflate = DeflateConfig::default();
+    set(&mut deflate);
+    config(|config| config.deflate = Some(deflate))
+}
+
+const NO_TAKEOVER: Params = Params {
+    server_no_context_takeover: true,
+    client_no_context_takeover: true,
+    server_max_window_bits: sockeye::deflate::WindowBits::MAX,
+    client_max_window_bits: sockeye::deflate::WindowBits::MAX,
+};
+
+/// Our client and our server, which have agreed on this.
+fn agreed(
+    config: &Arc<Config>,
+    params: Params,
+) -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+    let (client, server) = duplex(64 << 10);
+    let seed = Seed::from_bytes([7; 32]);
+    let client_end = Connection::client(seed, config.clone()).with_deflate(params);
+    let server_end = Connection::server(config.clone()).with_deflate(params);
+    (WebSocket::from_parts(client, client_end, b""), WebSocket::from_parts(server, server_end, b""))
+}
+
+/// Text that shrinks to little, and says where it is cut.
+fn text(len: usize) -> String {
+    (0..)
+        .flat_map(|n: usize| format!("line {n}, ").into_bytes())
+        .take(len)
+        .map(char::from)
+        .collect()
+}
+
+#[test]
+fn both_ends_agree_in_the_opening_handshake() {
+    run(|| async {
+        for params in [Params::default(), NO_TAKEOVER] {
+            let config = compressing(|deflate| deflate.params = vec![params]);
+            let (client, server) = duplex(64 << 10);
+            let endpoint = Endpoint::new("localhost", 80, "/").config(config.clone());
+            let accepting = accept_with(server, config, |_| Accept::new().into());
+            let (client, server) = tokio::join!(handshake(endpoint, client), accepting);
+            let (client, server) = (client.unwrap(), server.unwrap().unwrap());
+            assert_eq!(client.connection().deflate(), Some(params));
+            assert_eq!(server.connection().deflate(), Some(params));
+        }
+    });
+}
+
+#[test]
+fn messages_of_every_length_go_both_ways() {
+    run(|| async {
+        for params in [Params::default(), NO_TAKEOVER] {
+            let (mut client, mut server) = agreed(&compressing(|_| {}), params);
+            let server = tokio::spawn(async move { echo(&mut server).await });
+            for len in [0, 1, 63, 64, 126, 4096, 16_384, 65_536, 3_000_001] {
+                for message in [Message::from(text(len)), bytes_of(len).into()] {
+                    client.send(&message).await.unwrap();
+                    let back = client.read().await.unwrap().unwrap();
+                    assert!(back == message, "{:?} of {len} bytes", message.kind());
+                }
+            }
+            assert!(client.close(CloseCode::NORMAL_CLOSURE, "").await.unwrap().is_clean());
+            server.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
+    run_each_role(|role| async move {
+        let (ours, theirs) = duplex(1 << 20);
+        let config = compressing(|_| {});
+        let ws = match role {
+            Role::Client => Connection::client(Seed::from_bytes([7; 32]), config),
+            Role::Server => Connection::server(config),
+        };
+        let mut ws = WebSocket::from_parts(ours, ws.with_deflate(Params::default()), b"");
+        let peer_role = if role == Role::Client { Role::Server } else { Role::Client };
+        let mut peer = Peer::new(peer_role, theirs);
+        for len in [64, 4096, 100_000] {
+            ws.send(text(len)).await.unwrap();
+            ws.queue(text(len)).unwrap();
+            ws.flush().await.unwrap();
+            ws.command(|ws, out| {
+                ws.compress_next(Compress::No);
+                ws.send_text(&text(len), out)
+            })
+            .await
+            .unwrap();
+            for (first, is_shorter) in [(0xc1, true), (0xc1, true), (0x81, false)] {
+                let (came, payload) = peer.frame().await;
+                assert_eq!((came, payload.len() < len), (first, is_shorter), "{len}");
+            }
+        }
+    });
+}
+
+#[test]
+fn events_come_in_chunks_and_ready_does_not_wait_while_there_are_more() {
+    run(|| async {
+        let (mut client, mut server) = agreed(&compressing(|_| {}), Params::default());
+        // The server says nothing more: whoever waited for it would hang.
+        let server = tokio::spawn(async move {
+            server.send(text(1 << 20)).await.unwrap();
+            server
+        });
+        let (mut len, mut ended) = (0, false);
+        while !ended && client.ready().await.unwrap() {
+            // One event for each call, to see that none is forgotten.
+            if let Some(Event::Text(chunk)) = client.next_event() {
+                len += chunk.as_str().len();
+                ended = chunk.is_last();
+            }
+        }
+        assert_eq!(len, 1 << 20);
+        drop(server.await.unwrap());
+    });
+}
+
+#[test]
+fn a_split_connection_compresses_too() {
+    run(|| async {
+        for params in [Params::default(), NO_TAKEOVER] {
+            let (mut client, server) = agreed(&compressing(|_| {}), params);
+            let (mut reader, sender) = server.split();
+            let news =
+                PreparedMessage::text(&text(10_000)).with_compression(&DeflateConfig::default());
+            let sending = tokio::spawn(async move {
+                sender.send(text(100)).await.unwrap();
+                sender.send_prepared(&news).await.unwrap();
+                sender.queue_prepared(&news).unwrap();
+                sender.send(text(1 << 20)).await.unwrap();
+            });
+            let reading = tokio::spawn(async move { reader.read().await });
+            client.send(text(300_000)).await.unwrap();
+            for len in [100, 10_000, 10_000, 1 << 20] {
+                assert_eq!(client.read().await.unwrap(), Some(text(len).into()));
+            }
+            sending.await.unwrap();
+            assert_eq!(reading.await.unwrap().unwrap(), Some(text(300_000).into()));
+        }
+    });
+}
+
+#[test]
+fn as_a_stream_and_a_sink_it_compresses_too() {
+    run(|| async {
+        let (mut client, mut server) = agreed(&compressing(|_| {}), NO_TAKEOVER);
+        let sending = tokio::spawn(async move {
+            for len in [100, 200_000] {
+                SinkExt::send(&mut client, Message::from(text(len))).await.unwrap();
+            }
+            SinkExt::close(&mut client).await.unwrap();
+        });
+        assert_eq!(server.next().await.unwrap().unwrap(), text(100).into());
+        assert_eq!(server.next().await.unwrap().unwrap(), text(200_000).into());
+        assert!(server.next().await.is_none());
+        sending.await.unwrap();
+    });
+}
+
+#[test]
+fn many_connections_of_one_thread_borrow_its_contexts() {
+    run(|| async {
+        let config = compressing(|_| {});
+        let mut pairs: Vec<_> = (0..10).map(|_| agreed(&config, NO_TAKEOVER)).collect();
+        // Each holds a context from the first fragment to the last.
+        for fin in [false, false, true] {
+            for (n, (client, _)) in pairs.iter_mut().enumerate() {
+                let piece = text(1000 + n);
+                let send = |ws: &mut Connection, out: &mut dyn sockeye::Output| {
+                    ws.send_text_fragment(piece.as_bytes(), fin, out)
+                };
+                client.command(send).await.unwrap();
+            }
+        }
+        for (n, (_, server)) in pairs.iter_mut().enumerate() {
+            assert_eq!(server.read().await.unwrap(), Some(text(1000 + n).repeat(3).into()));
+        }
+    });
+}
+
+#[test]
+fn an_idle_compressor_is_freed_when_its_time_comes() {
+    run(|| async {
+        let wait = Duration::from_secs(60);
+        let config = compressing(|deflate| deflate.release_after = Some(wait));
+        let (mut client, mut server) = agreed(&config, Params::default());
+        let reading = tokio::spawn(async move {
+            let mut lens = Vec::new();
+            while let Some(message) = client.read().await.unwrap() {
+                assert_eq!(message, text(message.as_bytes().len()).into());
+                lens.push(message.as_bytes().len());
+            }
+            lens
+        });
+        let mut sent = Vec::new();
+        for pause in [Duration::ZERO, wait / 2, wait / 2, wait * 2] {
+            // Whoever reads sees to deadlines.
+            let _ = tokio::time::timeout(pause, server.read()).await;
+            let len = server
+                .command(|ws, out| {
+                    let mut made = Vec::new();
+                    ws.send_text(&text(5000), &mut made)?;
+                    out.append(&made);
+                    Ok(made.len())
+                })
+                .await
+                .unwrap();
+            sent.push(len);
+        }
+        let [first, second, third, last] = sent[..] else { panic!("{sent:?}") };
+        assert!(second < first / 4 && third < first / 4, "the context was kept: {sent:?}");
+        assert_eq!(last, first, "the context was freed");
+        server.close(CloseCode::NORMAL_CLOSURE, "").await.unwrap();
+        assert_eq!(reading.await.unwrap(), [5000; 4]);
+    });
+}
+
+#[test]
+fn s8_a_bomb_is_stopped_at_the_limit() {
+    run(|| async {
+        let mut config = Config::clone(&compressing(|_| {}));
+        config.max_message_len = 100_000;
+        let (mut client, mut server) = agreed(&Arc::new(config), Params::default());
+        tokio::spawn(async move {
+            let _ = client.send(vec![0; 20 << 20]).await;
+            let _ = client.read().await;
+        });
+        assert_shape!(server.read().await, Err(Error::Protocol(ProtocolError::MessageTooLong)));
+    });
+}
