@@ -32,6 +32,8 @@ pub use commands::commands;
 pub use extensions::extensions;
 pub use frame_header::frame_header;
 pub use mask::mask;
+#[cfg(feature = "deflate")]
+pub use receive::inflate;
 pub use receive::{receive_client, receive_server};
 pub use request_head::request_head;
 pub use response_head::response_head;

@@ -1,7 +1,8 @@
 //! Receiving (RFC 6455, sections 5 to 8): however the bytes are cut, and
 //! however little room the output has, an engine tells the same story.
 //!
-//! Input: what the peer puts on the wire, from its first frame on.
+//! Input: what the peer puts on the wire, from its first frame on. Of `inflate`,
+//! a byte of configuration before that.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,16 +15,40 @@ use sockeye::{
 };
 
 pub fn receive_server(data: &[u8]) {
-    let story = Engine { is_client: false, is_closing: false }.any_cut(data);
+    let story = SERVER.any_cut(data);
     assert!(story.out.len() <= data.len() + 4, "a server's replies never amplify");
-    Engine { is_client: false, is_closing: true }.any_cut(data);
+    Engine { is_closing: true, ..SERVER }.any_cut(data);
 }
 
 pub fn receive_client(data: &[u8]) {
-    let story = Engine { is_client: true, is_closing: false }.any_cut(data);
+    let story = CLIENT.any_cut(data);
     assert!(story.out.len() <= 3 * data.len() + 8, "a client adds a key to each frame, no more");
-    Engine { is_client: true, is_closing: true }.any_cut(data);
+    Engine { is_closing: true, ..CLIENT }.any_cut(data);
 }
+
+/// As the two above, with compression: how much scratch room there is makes no
+/// difference either, and what comes out is never more than the limit.
+#[cfg(feature = "deflate")]
+pub fn inflate(data: &[u8]) {
+    let [flags, wire @ ..] = data else { return };
+    let params = sockeye::deflate::Params {
+        server_no_context_takeover: flags & 1 != 0,
+        client_no_context_takeover: flags & 1 != 0,
+        ..Default::default()
+    };
+    // A server's peer masks: mutations of what it compresses say little.
+    let engine = if flags & 2 == 0 { CLIENT } else { SERVER };
+    let story = Engine { params: Some(params), ..engine }.any_cut(wire);
+    for told in &story.told {
+        if let Told::Data { bytes, .. } = told {
+            assert!(bytes.len() as u64 <= MAX_INFLATED_LEN);
+        }
+    }
+}
+
+/// More than a chunk, and little enough to be inflated many times.
+#[cfg(feature = "deflate")]
+const MAX_INFLATED_LEN: u64 = 20_000;
 
 /// Limits that short inputs can pass, by many frames or by announcing much;
 /// but every form of the length is within them.
@@ -35,13 +60,33 @@ static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
+/// The same, and less to inflate.
+#[cfg(feature = "deflate")]
+static INFLATING: LazyLock<Arc<Config>> = LazyLock::new(|| {
+    let mut config = Config::clone(&CONFIG);
+    config.max_message_len = MAX_INFLATED_LEN;
+    Arc::new(config)
+});
+
 /// Who receives.
 #[derive(Clone, Copy)]
 struct Engine {
     is_client: bool,
     /// It has sent a Close frame before: it hears, but answers nothing.
     is_closing: bool,
+    /// It has agreed on compression.
+    #[cfg(feature = "deflate")]
+    params: Option<sockeye::deflate::Params>,
 }
+
+const SERVER: Engine = Engine {
+    is_client: false,
+    is_closing: false,
+    #[cfg(feature = "deflate")]
+    params: None,
+};
+
+const CLIENT: Engine = Engine { is_client: true, ..SERVER };
 
 /// Room for the output.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +122,18 @@ enum Told {
 }
 
 impl Engine {
+    fn connection(self) -> Connection {
+        let with = |config: Arc<Config>| match self.is_client {
+            true => Connection::client(Seed::from_bytes([7; 32]), config),
+            false => Connection::server(config),
+        };
+        #[cfg(feature = "deflate")]
+        if let Some(params) = self.params {
+            return with(INFLATING.clone()).with_deflate(params);
+        }
+        with(CONFIG.clone())
+    }
+
     /// Runs in every way, and gives the story that all of them told.
     fn any_cut(self, data: &[u8]) -> Story {
         const WAYS: [(Cut, Room); 4] = [
@@ -103,11 +160,7 @@ impl Engine {
     }
 
     fn run(self, data: &[u8], cut: Cut, room: Room) -> Story {
-        let mut ws = if self.is_client {
-            Connection::client(Seed::from_bytes([7; 32]), CONFIG.clone())
-        } else {
-            Connection::server(CONFIG.clone())
-        };
+        let mut ws = self.connection();
         let mut out = Vec::new();
         if self.is_closing {
             ws.close(Some(CloseCode::NORMAL_CLOSURE), "", &mut out).expect("it is open");
@@ -116,13 +169,12 @@ impl Engine {
         let mut spent = data.to_vec();
         let mut start = 0;
         for end in cut.ends(data) {
-            let mut input = Input::new(&mut spent[start..end]);
+            let piece = &mut spent[start..end];
             start = end;
             match room {
-                Room::Endless => listener.drain(&mut ws, &mut input, &mut out),
-                Room::Least => listener.drain_by_least_room(&mut ws, &mut input, &mut out),
+                Room::Endless => listener.drain_all(&mut ws, piece, &mut out),
+                Room::Least => listener.drain_by_least_room(&mut ws, piece, &mut out),
             }
-            assert!(input.is_empty(), "input left though the output has room");
         }
         let closed = ws.closed();
         let frame_remaining = closed.is_none().then(|| ws.frame_remaining());
@@ -179,21 +231,39 @@ impl Listener {
         }
     }
 
-    fn drain_by_least_room(
-        &mut self,
-        ws: &mut Connection,
-        input: &mut Input<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let mut memory = [0; FixedOutput::MIN_LEN];
+    /// With scratch room for a chunk of the largest kind.
+    fn drain_all(&mut self, ws: &mut Connection, piece: &mut [u8], out: &mut Vec<u8>) {
+        let mut scratch = vec![0; 16 << 10];
+        let mut left = piece.len();
         loop {
-            let mut fixed = FixedOutput::new(&mut memory);
-            self.drain(ws, input, &mut fixed);
-            out.extend_from_slice(fixed.filled());
-            if !ws.wants_room() {
-                return;
+            let start = piece.len() - left;
+            let mut input = Input::with_scratch(&mut piece[start..], &mut scratch);
+            self.drain(ws, &mut input, out);
+            left = input.len();
+            if !ws.wants_scratch() {
+                break;
             }
         }
+        assert!(left == 0 && !ws.is_inflating(), "input left though there is room");
+    }
+
+    /// With the least output and little scratch room.
+    fn drain_by_least_room(&mut self, ws: &mut Connection, piece: &mut [u8], out: &mut Vec<u8>) {
+        let mut memory = [0; FixedOutput::MIN_LEN];
+        let mut scratch = [0; 3 * Input::MIN_SCRATCH];
+        let mut left = piece.len();
+        loop {
+            let start = piece.len() - left;
+            let mut input = Input::with_scratch(&mut piece[start..], &mut scratch);
+            let mut fixed = FixedOutput::new(&mut memory);
+            self.drain(ws, &mut input, &mut fixed);
+            out.extend_from_slice(fixed.filled());
+            left = input.len();
+            if !ws.wants_room() && !ws.wants_scratch() {
+                break;
+            }
+        }
+        assert!(left == 0 && !ws.is_inflating(), "input left though there is room");
     }
 
     fn hear(&mut self, event: Event<'_>) {
