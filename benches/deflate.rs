@@ -6,39 +6,37 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sockeye::deflate::{Compress, Deflater, Inflater, Lender, Params, Strength, WindowBits};
+use sockeye::deflate::{Compress, Deflater, Inflater, Lender, Params, Strength};
 use sockeye::{Config, Connection, DeflateConfig, Event, Input, PreparedMessage, Seed};
 
 /// With contexts that are kept, and without.
-const TAKEOVER: Params = Params {
-    server_no_context_takeover: false,
-    client_no_context_takeover: false,
-    server_max_window_bits: WindowBits::MAX,
-    client_max_window_bits: WindowBits::MAX,
-};
-const NO_TAKEOVER: Params =
-    Params { server_no_context_takeover: true, client_no_context_takeover: true, ..TAKEOVER };
+fn modes() -> [(&'static str, Params); 2] {
+    [("takeover", Params::default()), ("no_takeover", Params::NO_CONTEXT_TAKEOVER)]
+}
 
-const LENGTHS: [usize; 4] = [64, 256, 4 << 10, 64 << 10];
+const LENGTHS: [usize; 5] = [64, 128, 256, 4 << 10, 64 << 10];
 
 /// Lends one context of each kind, as the adapters do.
 #[derive(Debug)]
-struct Shelf(Mutex<(Option<Box<Inflater>>, Option<Box<Deflater>>)>);
+struct Shelf {
+    inflater: Mutex<Option<Box<Inflater>>>,
+    deflater: Mutex<Option<Box<Deflater>>>,
+}
 
-static SHELF: Shelf = Shelf(Mutex::new((None, None)));
+static SHELF: Shelf = Shelf { inflater: Mutex::new(None), deflater: Mutex::new(None) };
 
 impl Lender for Shelf {
     fn take_inflater(&self) -> Option<Box<Inflater>> {
-        self.0.lock().ok()?.0.take()
+        self.inflater.lock().ok()?.take()
     }
     fn put_inflater(&self, inflater: Box<Inflater>) {
-        self.0.lock().expect("nobody panics").0 = Some(inflater);
+        *self.inflater.lock().expect("nobody panics") = Some(inflater);
     }
     fn take_deflater(&self, strength: Strength) -> Option<Box<Deflater>> {
-        self.0.lock().ok()?.1.take_if(|deflater| deflater.strength() == strength)
+        self.deflater.lock().ok()?.take_if(|deflater| deflater.strength() == strength)
     }
     fn put_deflater(&self, deflater: Box<Deflater>) {
-        self.0.lock().expect("nobody panics").1 = Some(deflater);
+        *self.deflater.lock().expect("nobody panics") = Some(deflater);
     }
 }
 
@@ -55,7 +53,7 @@ fn server(params: Params, level: u8) -> Connection {
 /// What a chat or a feed of prices sends: JSON whose fields repeat and whose
 /// values do not.
 fn json(len: usize, seed: u64) -> String {
-    let mut state = seed;
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut next = || {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -71,16 +69,17 @@ fn json(len: usize, seed: u64) -> String {
 }
 
 fn send(c: &mut Criterion) {
-    for (name, params) in [("takeover", TAKEOVER), ("no_takeover", NO_TAKEOVER)] {
+    for (name, params) in modes() {
         let mut group = c.benchmark_group(format!("deflate/server/{name}"));
         for level in [1, 3, 6] {
             for len in LENGTHS {
                 let mut ws = server(params, level);
-                // Messages that differ, so that a context helps as it does.
-                let messages: Vec<String> = (0..64).map(|n| json(len, n)).collect();
+                // More than a window holds, so that none comes again in it.
+                let count = (128 << 10) / len as u64;
+                let messages: Vec<String> = (0..count).map(|n| json(len, n)).collect();
                 let mut turn = messages.iter().cycle();
                 let mut out = Vec::with_capacity(2 * len + 64);
-                let (mut wire, mut sent) = (0, 0);
+                let (mut wire, mut sent) = (0_u64, 0_u64);
                 group.throughput(Throughput::Bytes(len as u64));
                 group.bench_function(BenchmarkId::new(format!("level{level}"), len), |b| {
                     b.iter(|| {
@@ -88,8 +87,8 @@ fn send(c: &mut Criterion) {
                         ws.compress_next(Compress::Yes);
                         let message = turn.next().map_or("", String::as_str);
                         ws.send_text(black_box(message), &mut out).expect("it is open");
-                        wire += out.len();
-                        sent += message.len();
+                        wire += out.len() as u64;
+                        sent += message.len() as u64;
                     });
                 });
                 println!(
@@ -102,7 +101,7 @@ fn send(c: &mut Criterion) {
 }
 
 fn receive(c: &mut Criterion) {
-    for (name, params) in [("takeover", TAKEOVER), ("no_takeover", NO_TAKEOVER)] {
+    for (name, params) in modes() {
         let mut group = c.benchmark_group(format!("inflate/client/{name}"));
         for len in LENGTHS {
             let mut wire = Vec::new();

@@ -22,12 +22,7 @@ fn compressing(set: impl FnOnce(&mut DeflateConfig)) -> Arc<Config> {
 
 /// With and without contexts that are kept.
 fn configs() -> [Arc<Config>; 2] {
-    let none = Params {
-        server_no_context_takeover: true,
-        client_no_context_takeover: true,
-        ..Params::default()
-    };
-    [compressing(|_| {}), compressing(|deflate| deflate.params = vec![none])]
+    [compressing(|_| {}), compressing(|deflate| deflate.params = vec![Params::NO_CONTEXT_TAKEOVER])]
 }
 
 /// Text that shrinks to little, and says where it is cut.

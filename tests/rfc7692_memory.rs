@@ -13,14 +13,6 @@ use sockeye::{
     Assembler, Config, Connection, DeflateConfig, Event, Incoming, Input, ProtocolError,
 };
 
-/// No context in either direction.
-const NO_TAKEOVER: Params = Params {
-    server_no_context_takeover: true,
-    client_no_context_takeover: true,
-    server_max_window_bits: WindowBits::MAX,
-    client_max_window_bits: WindowBits::MAX,
-};
-
 fn config(set: impl FnOnce(&mut DeflateConfig)) -> Arc<Config> {
     let mut deflate = DeflateConfig::default();
     set(&mut deflate);
@@ -37,7 +29,7 @@ fn text(len: usize) -> String {
 /// A client's compressed message, not masked: its key is zero.
 fn from_client(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut ws = Connection::server(config(|_| {})).with_deflate(NO_TAKEOVER);
+    let mut ws = Connection::server(config(|_| {})).with_deflate(Params::NO_CONTEXT_TAKEOVER);
     ws.send_text(text, &mut out).unwrap();
     assert_eq!(out[0], 0xc1, "compressed");
     let at = if out[1] < 126 { 2 } else { 4 };
@@ -128,7 +120,8 @@ fn contexts_take_what_the_documentation_says() {
 #[test]
 fn an_idle_connection_without_contexts_owns_next_to_nothing() {
     let config = config(|_| {});
-    let (_, live, _) = count(|| Connection::server(config.clone()).with_deflate(NO_TAKEOVER));
+    let (_, live, _) =
+        count(|| Connection::server(config.clone()).with_deflate(Params::NO_CONTEXT_TAKEOVER));
     println!("agreed on compression: {live} bytes");
     assert!(live <= 192, "{live} bytes of an agreement");
 
@@ -136,7 +129,7 @@ fn an_idle_connection_without_contexts_owns_next_to_nothing() {
     let mut bytes = from_client(&text(300));
     let (mut scratch, mut out) = (vec![0; 16 << 10], Vec::with_capacity(1024));
     let (_, after, _) = count(|| {
-        let mut server = Connection::server(config).with_deflate(NO_TAKEOVER);
+        let mut server = Connection::server(config).with_deflate(Params::NO_CONTEXT_TAKEOVER);
         assert_eq!(receive(&mut server, &mut bytes, &mut scratch), 300);
         server.send_text(&text(300), &mut out).unwrap();
         server
@@ -148,7 +141,7 @@ fn an_idle_connection_without_contexts_owns_next_to_nothing() {
 fn messages_allocate_nothing_once_contexts_are_there() {
     let config = config(|_| {});
     let shelf: &'static Shelf = Box::leak(Box::default());
-    for params in [Params::default(), NO_TAKEOVER] {
+    for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
         let mut server = Connection::server(config.clone()).with_deflate(params);
         server.set_lender(shelf);
         let (message, sent) = (from_client(&text(5000)), text(5000));

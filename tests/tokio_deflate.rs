@@ -27,13 +27,6 @@ fn compressing(set: impl FnOnce(&mut DeflateConfig)) -> Arc<Config> {
     config(|config| config.deflate = Some(deflate))
 }
 
-const NO_TAKEOVER: Params = Params {
-    server_no_context_takeover: true,
-    client_no_context_takeover: true,
-    server_max_window_bits: sockeye::deflate::WindowBits::MAX,
-    client_max_window_bits: sockeye::deflate::WindowBits::MAX,
-};
-
 /// Our client and our server, which have agreed on this.
 fn agreed(
     config: &Arc<Config>,
@@ -58,7 +51,7 @@ fn text(len: usize) -> String {
 #[test]
 fn both_ends_agree_in_the_opening_handshake() {
     run(|| async {
-        for params in [Params::default(), NO_TAKEOVER] {
+        for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
             let config = compressing(|deflate| deflate.params = vec![params]);
             let (client, server) = duplex(64 << 10);
             let endpoint = Endpoint::new("localhost", 80, "/").config(config.clone());
@@ -74,7 +67,7 @@ fn both_ends_agree_in_the_opening_handshake() {
 #[test]
 fn messages_of_every_length_go_both_ways() {
     run(|| async {
-        for params in [Params::default(), NO_TAKEOVER] {
+        for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
             let (mut client, mut server) = agreed(&compressing(|_| {}), params);
             let server = tokio::spawn(async move { echo(&mut server).await });
             for len in [0, 1, 63, 64, 126, 4096, 16_384, 65_536, 3_000_001] {
@@ -145,7 +138,7 @@ fn events_come_in_chunks_and_ready_does_not_wait_while_there_are_more() {
 #[test]
 fn a_split_connection_compresses_too() {
     run(|| async {
-        for params in [Params::default(), NO_TAKEOVER] {
+        for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
             let (mut client, server) = agreed(&compressing(|_| {}), params);
             let (mut reader, sender) = server.split();
             let news =
@@ -170,7 +163,7 @@ fn a_split_connection_compresses_too() {
 #[test]
 fn as_a_stream_and_a_sink_it_compresses_too() {
     run(|| async {
-        let (mut client, mut server) = agreed(&compressing(|_| {}), NO_TAKEOVER);
+        let (mut client, mut server) = agreed(&compressing(|_| {}), Params::NO_CONTEXT_TAKEOVER);
         let sending = tokio::spawn(async move {
             for len in [100, 200_000] {
                 SinkExt::send(&mut client, Message::from(text(len))).await.unwrap();
@@ -188,7 +181,8 @@ fn as_a_stream_and_a_sink_it_compresses_too() {
 fn many_connections_of_one_thread_borrow_its_contexts() {
     run(|| async {
         let config = compressing(|_| {});
-        let mut pairs: Vec<_> = (0..10).map(|_| agreed(&config, NO_TAKEOVER)).collect();
+        let mut pairs: Vec<_> =
+            (0..10).map(|_| agreed(&config, Params::NO_CONTEXT_TAKEOVER)).collect();
         // Each holds a context from the first fragment to the last.
         for fin in [false, false, true] {
             for (n, (client, _)) in pairs.iter_mut().enumerate() {

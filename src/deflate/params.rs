@@ -59,13 +59,13 @@ impl fmt::Display for WindowBits {
 /// # Example: a server that keeps no memory between messages
 ///
 /// ```
+/// use sockeye::DeflateConfig;
 /// use sockeye::deflate::Params;
 ///
-/// let mut params = Params::default();
-/// params.server_no_context_takeover = true;
-/// params.client_no_context_takeover = true;
+/// let mut deflate = DeflateConfig::default();
+/// deflate.params = vec![Params::NO_CONTEXT_TAKEOVER];
 /// assert_eq!(
-///     params.to_string(),
+///     deflate.params[0].to_string(),
 ///     "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 /// );
 /// ```
@@ -80,6 +80,17 @@ pub struct Params {
     pub server_max_window_bits: WindowBits,
     /// The largest window that the client compresses with (section 7.1.2.2).
     pub client_max_window_bits: WindowBits,
+}
+
+impl Params {
+    /// Each message by itself, in both directions: no memory is kept between
+    /// messages, and short ones compress less well.
+    pub const NO_CONTEXT_TAKEOVER: Self = Self {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: WindowBits::MAX,
+        client_max_window_bits: WindowBits::MAX,
+    };
 }
 
 /// As a reply that says all that is not the default.
