@@ -136,12 +136,16 @@ fn receive(c: &mut Criterion) {
     }
 }
 
+/// A message to many, by the first that it goes to.
 fn prepare(c: &mut Criterion) {
-    let config = DeflateConfig::default();
     for len in [256, 64 << 10] {
-        let text = json(len, 1);
+        let (text, mut ws) = (json(len, 1), server(Params::NO_CONTEXT_TAKEOVER, 3));
+        let mut out = Vec::new();
         c.bench_function(&format!("deflate/prepare/{len}"), |b| {
-            b.iter(|| PreparedMessage::text(black_box(&text)).with_compression(&config));
+            b.iter(|| {
+                out.clear();
+                ws.send_prepared(&PreparedMessage::text(black_box(&text)), &mut out)
+            });
         });
     }
 }

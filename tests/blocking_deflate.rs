@@ -84,7 +84,7 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
 #[test]
 fn prepared_messages_are_compressed_once_for_all() {
     bounded(|| {
-        let news = PreparedMessage::text(&text(10_000)).with_compression(&DeflateConfig::default());
+        let news = PreparedMessage::text(&text(10_000));
         let config = compressing(|_| {});
         let (mut client, mut server) = pair(&config);
         let sender = Task::start(move || {

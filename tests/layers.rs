@@ -72,7 +72,7 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("hyper_util", &["tokio"]),
     ("futures_core", &["tokio"]),
     ("futures_sink", &["tokio"]),
-    ("std", &["blocking", "net", "seed", "time", "tokio"]),
+    ("std", &["blocking", "connection", "net", "seed", "time", "tokio"]),
 ];
 
 /// The code of each module, without comments and tests.

@@ -141,8 +141,7 @@ fn a_split_connection_compresses_too() {
         for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
             let (mut client, server) = agreed(&compressing(|_| {}), params);
             let (mut reader, sender) = server.split();
-            let news =
-                PreparedMessage::text(&text(10_000)).with_compression(&DeflateConfig::default());
+            let news = PreparedMessage::text(&text(10_000));
             let sending = tokio::spawn(async move {
                 sender.send(text(100)).await.unwrap();
                 sender.send_prepared(&news).await.unwrap();

@@ -2,6 +2,7 @@
 //! sections 6 and 7.2): whose contexts they use, and for which messages.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::Config;
@@ -169,7 +170,6 @@ pub(super) struct Deflation {
     deflater: Option<Box<Deflater>>,
     /// `None`: what is agreed on cannot be done, and all goes plain.
     strength: Option<Strength>,
-    window_bits: WindowBits,
     keeps_context: bool,
     /// The context does not hold what was sent last.
     is_stale: bool,
@@ -188,7 +188,6 @@ impl Deflation {
         Self {
             deflater: None,
             strength: Strength::new(window_bits, config),
-            window_bits,
             keeps_context,
             is_stale: false,
             lender: None,
@@ -231,17 +230,7 @@ impl Deflation {
     pub(super) fn deflate(&mut self, data: &[u8], first: bool, fin: bool) -> Option<&[u8]> {
         self.is_used |= self.release_after.is_some();
         let (lender, strength) = (self.lender, self.strength?);
-        let deflater = self.deflater.get_or_insert_with(|| {
-            let lent = lender.and_then(|lender| lender.take_deflater(strength));
-            // Whoever lends something else is not trusted.
-            match lent.filter(|deflater| deflater.strength() == strength) {
-                Some(mut lent) => {
-                    lent.reset();
-                    lent
-                }
-                None => Box::new(Deflater::new(strength)),
-            }
-        });
+        let deflater = self.deflater.get_or_insert_with(|| borrow_deflater(strength, lender));
         if core::mem::take(&mut self.is_stale) {
             deflater.reset();
         }
@@ -260,10 +249,20 @@ impl Deflation {
         }
     }
 
-    /// True if a message may go out that was compressed elsewhere, with this
-    /// strength.
-    pub(super) fn takes(&self, strength: Strength) -> bool {
-        self.choice != Compress::No && strength.fits(self.window_bits)
+    /// The window for a message of so many bytes that is compressed by itself,
+    /// if it is to be.
+    pub(super) fn applies_in(&self, len: usize) -> Option<WindowBits> {
+        self.applies(len, true).then(|| self.strength.map(Strength::window_bits)).flatten()
+    }
+
+    /// Compresses a message by itself, with no regard to the context. `None` if
+    /// it does not become shorter.
+    pub(super) fn deflate_alone(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let mut deflater = borrow_deflater(self.strength?, self.lender);
+        let made = deflater.deflate(data, true);
+        let made = (made.len() < data.len()).then(|| made.to_vec());
+        give_back_deflater(deflater, self.lender);
+        made
     }
 
     /// Such a message went out. The peer's window now holds what ours does not,
@@ -273,9 +272,8 @@ impl Deflation {
     }
 
     fn give_back(&mut self) {
-        if let (Some(mut deflater), Some(lender)) = (self.deflater.take(), self.lender) {
-            deflater.trim();
-            lender.put_deflater(deflater);
+        if let Some(deflater) = self.deflater.take() {
+            give_back_deflater(deflater, self.lender);
         }
         self.is_stale = false;
         self.release_at = None;
@@ -307,5 +305,25 @@ impl Deflation {
             }
         }
         self.release_at
+    }
+}
+
+/// A compressor with an empty window.
+fn borrow_deflater(strength: Strength, lender: LentBy) -> Box<Deflater> {
+    let lent = lender.and_then(|lender| lender.take_deflater(strength));
+    // Whoever lends something else is not trusted.
+    match lent.filter(|deflater| deflater.strength() == strength) {
+        Some(mut lent) => {
+            lent.reset();
+            lent
+        }
+        None => Box::new(Deflater::new(strength)),
+    }
+}
+
+fn give_back_deflater(mut deflater: Box<Deflater>, lender: LentBy) {
+    if let Some(lender) = lender {
+        deflater.trim();
+        lender.put_deflater(deflater);
     }
 }

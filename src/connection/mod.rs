@@ -281,6 +281,7 @@ impl Connection {
     }
 
     /// True if compression was agreed on.
+    #[cfg(feature = "std")] // for the adapters
     pub(crate) fn may_inflate(&self) -> bool {
         self.compression.is_some()
     }

@@ -3,21 +3,26 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-
 #[cfg(feature = "deflate")]
-use alloc::boxed::Box;
+use std::sync::OnceLock;
 
 use super::compression::Deflation;
 use super::event::MessageKind;
 use super::send::opcode_of;
 #[cfg(feature = "deflate")]
-use crate::deflate::{DeflateConfig, Deflater, Strength};
+use crate::deflate::WindowBits;
 use crate::frame::FrameHeader;
 #[cfg(feature = "deflate")]
 use crate::frame::{self, RSV1};
 
 /// A message as a server puts it on the wire, encoded once: sending it to a
 /// client costs no encoding, and a clone costs a count.
+///
+/// To connections that compress it goes compressed, if it is as long as
+/// [`DeflateConfig::min_len`](crate::DeflateConfig::min_len) and becomes
+/// shorter. That is done once for each size of window, by the first connection
+/// that needs it, and by itself: no context has a part in it. A connection that
+/// keeps a context forgets it then, since the peer's no longer agrees with it.
 ///
 /// Servers only: a client masks each frame with a key of its own.
 ///
@@ -38,19 +43,17 @@ use crate::frame::{self, RSV1};
 /// }
 /// # Ok::<(), sockeye::SendError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PreparedMessage {
-    plain: Arc<[u8]>,
-    #[cfg(feature = "deflate")]
-    compressed: Arc<[Form]>,
+    forms: Arc<Forms>,
 }
 
-/// A frame compressed by itself.
-#[cfg(feature = "deflate")]
-#[derive(PartialEq, Eq)]
-struct Form {
-    strength: Strength,
-    frame: Box<[u8]>,
+/// The frame in all its forms.
+struct Forms {
+    plain: Vec<u8>,
+    /// For windows of 9 to 15 bits. Empty: it does not become shorter.
+    #[cfg(feature = "deflate")]
+    compressed: [OnceLock<Vec<u8>>; 7],
 }
 
 impl PreparedMessage {
@@ -66,93 +69,63 @@ impl PreparedMessage {
 
     fn new(kind: MessageKind, payload: &[u8]) -> Self {
         let header = FrameHeader::new(true, opcode_of(kind), None, payload.len() as u64);
-        Self {
-            plain: encode(header, payload).into(),
+        let forms = Forms {
+            plain: encode(&header, payload),
             #[cfg(feature = "deflate")]
-            compressed: Arc::default(),
-        }
-    }
-
-    /// The same message with compressed forms as well, for connections that
-    /// have agreed on compression: one for each window of
-    /// [`DeflateConfig::params`], made here and now. A connection sends the one
-    /// that fits its window, whether it keeps a context or not. If it does, its
-    /// own is forgotten, since the peer's no longer agrees with it.
-    ///
-    /// Costs a compressor for the time of the call. A form that is not shorter
-    /// than the plain one is not kept.
-    ///
-    /// # Example: compressed once, for whoever takes it
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use sockeye::deflate::Params;
-    /// use sockeye::{Config, Connection, DeflateConfig, PreparedMessage};
-    ///
-    /// let mut config = Config::default();
-    /// config.deflate = Some(DeflateConfig::default());
-    /// let news = "news ".repeat(100);
-    /// let news = PreparedMessage::text(&news).with_compression(&DeflateConfig::default());
-    ///
-    /// let mut client = Connection::server(Arc::new(config)).with_deflate(Params::default());
-    /// let mut out = Vec::new();
-    /// client.send_prepared(&news, &mut out)?;
-    /// assert!(out.len() < 30);
-    /// # Ok::<(), sockeye::SendError>(())
-    /// ```
-    #[cfg(feature = "deflate")]
-    pub fn with_compression(mut self, config: &DeflateConfig) -> Self {
-        // Made by `new`: the header is well-formed.
-        let Ok(Some((plain, header_len))) = frame::decode(&self.plain) else { return self };
-        let payload = &self.plain[header_len..];
-        let mut forms: Vec<Form> = Vec::new();
-        for params in &config.params {
-            let Some(strength) = Strength::new(params.server_max_window_bits, config) else {
-                continue;
-            };
-            if forms.iter().any(|form| form.strength == strength) {
-                continue;
-            }
-            let mut deflater = Deflater::new(strength);
-            let made = deflater.deflate(payload, true);
-            if made.len() < payload.len() {
-                let mut header = FrameHeader::new(true, plain.opcode, None, made.len() as u64);
-                header.rsv = RSV1;
-                forms.push(Form { strength, frame: encode(header, made).into() });
-            }
-        }
-        self.compressed = forms.into();
-        self
+            compressed: Default::default(),
+        };
+        Self { forms: Arc::new(forms) }
     }
 
     /// The plain frame, as it is on the wire of a connection without
     /// compression.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.plain
+        &self.forms.plain
     }
 
-    /// The shortest frame that a connection may send, and whether it is
-    /// compressed.
+    /// The frame that a connection sends, and whether it is compressed.
     pub(super) fn form_for(&self, deflation: Option<&Deflation>) -> (&[u8], bool) {
-        #[cfg(feature = "deflate")]
-        if let Some(deflation) = deflation {
-            let fitting = self.compressed.iter().filter(|form| deflation.takes(form.strength));
-            if let Some(form) = fitting.min_by_key(|form| form.frame.len()) {
-                return (&form.frame, true);
-            }
-        }
-        let _ = deflation;
-        (&self.plain, false)
+        let form = deflation.and_then(|deflation| self.compressed_for(deflation));
+        form.map_or((self.as_bytes(), false), |form| (form, true))
+    }
+
+    #[cfg(feature = "deflate")]
+    fn compressed_for(&self, deflation: &Deflation) -> Option<&[u8]> {
+        // It was made by `new`, and is well-formed.
+        let (mut header, header_len) = frame::decode(self.as_bytes()).ok()??;
+        let payload = &self.as_bytes()[header_len..];
+        let window_bits = deflation.applies_in(payload.len())?;
+        let at = usize::from(window_bits.get() - WindowBits::MIN.get() - 1);
+        let form = self.forms.compressed.get(at)?.get_or_init(|| {
+            let Some(made) = deflation.deflate_alone(payload) else { return Vec::new() };
+            header.rsv = RSV1;
+            header.len = made.len() as u64;
+            encode(&header, &made)
+        });
+        Some(form.as_slice()).filter(|form| !form.is_empty())
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn compressed_for(&self, _: &Deflation) -> Option<&[u8]> {
+        None
     }
 }
 
-fn encode(header: FrameHeader, payload: &[u8]) -> Vec<u8> {
-    let header = header.encode();
-    [header.as_bytes(), payload].concat()
+fn encode(header: &FrameHeader, payload: &[u8]) -> Vec<u8> {
+    [header.encode().as_bytes(), payload].concat()
 }
+
+/// The same message, whatever forms of it have been made.
+impl PartialEq for PreparedMessage {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for PreparedMessage {}
 
 impl fmt::Debug for PreparedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedMessage").field("len", &self.plain.len()).finish()
+        f.debug_struct("PreparedMessage").field("len", &self.as_bytes().len()).finish()
     }
 }

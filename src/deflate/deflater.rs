@@ -38,9 +38,9 @@ impl Strength {
         (window_bits > WindowBits::MIN).then_some(Self { window_bits, level, mem_level })
     }
 
-    /// True if whoever has agreed to `window_bits` can inflate what comes of it.
-    pub(crate) fn fits(self, window_bits: WindowBits) -> bool {
-        self.window_bits <= window_bits
+    /// The size of the window.
+    pub fn window_bits(self) -> WindowBits {
+        self.window_bits
     }
 }
 
