@@ -11,9 +11,12 @@
 // No bytes of a peer's may bring the process down.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 // With the features that its examples need.
-#![cfg_attr(all(feature = "tokio", feature = "url"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "tokio", feature = "url")),
+    all(feature = "deflate", feature = "tokio", feature = "url"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "deflate", feature = "tokio", feature = "url")),
     doc = "RFC 6455 as a state machine without I/O, and thin adapters."
 )]
 //!

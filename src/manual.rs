@@ -100,3 +100,31 @@
 //! It would be a rule of the protocol outside of the core. A flood of Pings is
 //! bounded by the input of one call; an adapter that does not read while its
 //! output waits bounds the rest.
+//!
+//! # Why does compression need scratch room?
+//!
+//! What is not compressed is unmasked where it lies, and events borrow it.
+//! What is compressed becomes longer, so it has to go elsewhere. Were that the
+//! connection's memory, an idle connection would own it, and an event would
+//! borrow the connection. So the caller lends it along with the bytes:
+//! [`Input::with_scratch`](crate::Input::with_scratch). 16 KiB serve all the
+//! connections of a thread, and bound what one call can give.
+//!
+//! # Why can a connection not free its decompressor?
+//!
+//! With context takeover the peer may refer to what it sent before, and only
+//! the peer knows whether it will. The compressor is ours to free: what comes
+//! after refers to nothing. Whoever wants neither agrees on no context
+//! takeover, and then contexts are lent for the time of a message.
+//!
+//! # Why does a prepared message make a connection forget its context?
+//!
+//! It was compressed once, by itself, for all. The peer's window then holds
+//! its text and ours does not, and what came next would refer to other bytes
+//! than the peer has. To forget ours costs nothing but some compression.
+//!
+//! # Why does a truncated compressed message fail the connection?
+//!
+//! zlib would not notice: the four bytes that a receiver appends become part
+//! of whatever was cut, and the next message turns to nonsense. So the engine
+//! looks whether they end a block exactly (RFC 7692, section 7.2.2).

@@ -31,9 +31,10 @@
 //!
 //! Without context takeover ([`Params::server_no_context_takeover`],
 //! [`Params::client_no_context_takeover`]) none is kept between messages: the
-//! connection borrows one for each message from whoever
-//! [lends](Lender) them. The adapters lend from a pool of their thread's. An
-//! idle connection then owns about 150 bytes more than without compression.
+//! connection borrows one for each message from whoever [lends](Lender) them.
+//! The adapters lend from a pool of their thread's, which keeps at most four of
+//! each kind. An idle connection then owns about 150 bytes more than without
+//! compression.
 //!
 //! # Secrets
 //!
