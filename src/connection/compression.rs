@@ -252,7 +252,7 @@ impl Deflation {
     /// The window for a message of so many bytes that is compressed by itself,
     /// if it is to be.
     pub(super) fn applies_in(&self, len: usize) -> Option<WindowBits> {
-        self.applies(len, true).then(|| self.strength.map(Strength::window_bits)).flatten()
+        self.strength.filter(|_| self.applies(len, true)).map(Strength::window_bits)
     }
 
     /// Compresses a message by itself, with no regard to the context. `None` if

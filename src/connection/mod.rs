@@ -208,8 +208,8 @@ impl Connection {
     /// after [`Event::Close`], input is discarded ("an endpoint MUST NOT
     /// continue to attempt to process data", RFC 6455, section 7.1.7).
     ///
-    /// Works in place and allocates only for a Close frame and for a control
-    /// frame that a read boundary cut.
+    /// Works in place and allocates only for a Close frame, for a control frame
+    /// that a read boundary cut, and for a context of compression.
     pub fn receive<'b>(
         &mut self,
         input: &mut Input<'b>,

@@ -123,8 +123,9 @@ impl Deflater {
             // The only errors there are say that a stream was never made.
             debug_assert!(result.is_ok());
             let added = difference(self.stream.total_out(), before);
-            let is_flushed = added < room.len();
             len += added;
+            let is_consumed = difference(self.stream.total_in(), start) == data.len();
+            let is_flushed = is_consumed && added < room.len();
             if is_flushed || result.is_err() {
                 return len;
             }

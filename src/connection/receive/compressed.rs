@@ -43,10 +43,15 @@ impl Receiver {
         // One byte more than may come: whether it comes makes the difference.
         let room = if left < room as u64 { narrow(left) + 1 } else { room };
 
-        mask::apply(payload, self.key);
+        let is_masked = self.key != [0; 4];
+        if is_masked {
+            mask::apply(payload, self.key);
+        }
         let (progress, result) = inflation.inflate(payload, &mut scratch[carried..][..room]);
-        self.key = mask::turned(self.key, progress.consumed);
-        mask::apply(&mut payload[progress.consumed..], self.key);
+        if is_masked {
+            self.key = mask::turned(self.key, progress.consumed);
+            mask::apply(&mut payload[progress.consumed..], self.key);
+        }
         input.take(progress.consumed);
         self.remaining -= progress.consumed as u64;
 
