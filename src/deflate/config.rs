@@ -28,6 +28,10 @@ pub struct DeflateConfig {
     /// this order. A server takes the first offer that it can narrow to one of
     /// them; each is a limit, and what the client asks may narrow it further.
     ///
+    /// A limit on the client's window leaves out clients that do not let it be
+    /// limited, Firefox and Safari among them, unless a second entry is there
+    /// for them.
+    ///
     /// Default: one, [`Params::default`].
     pub params: Vec<Params>,
     /// How hard to compress, `1..=9`; what is outside counts as the nearest.
@@ -104,7 +108,9 @@ impl DeflateConfig {
     /// What a server agrees to, given the values of all
     /// `Sec-WebSocket-Extensions` of the request, in order. `None`: none of it.
     /// Elements that have to be declined, and other extensions, are passed
-    /// over. Allocates nothing unless a value is escaped.
+    /// over; what is behind a malformed one is not looked at (a request that has
+    /// one is best refused: RFC 6455, section 9.1). Allocates nothing unless a
+    /// value is escaped.
     pub fn accept<'a>(&self, offered: impl IntoIterator<Item = &'a [u8]>) -> Option<Agreement> {
         offer::accept(offered, &self.params)
     }

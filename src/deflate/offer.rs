@@ -147,8 +147,8 @@ impl fmt::Display for Offer {
     }
 }
 
-/// Reads an element as it could be in a reply: the inverse of `Display`.
-impl FromStr for Params {
+/// Reads one element, the inverse of `Display`.
+impl FromStr for Offer {
     type Err = InvalidReply;
 
     fn from_str(element: &str) -> Result<Self, InvalidReply> {
@@ -156,7 +156,16 @@ impl FromStr for Params {
         let (Some(Ok(element)), None) = (elements.next(), elements.next()) else {
             return Err(InvalidReply::Syntax);
         };
-        let written = Offer::parse(&element).ok_or(InvalidReply::Parameters)?;
+        Self::parse(&element).ok_or(InvalidReply::Parameters)
+    }
+}
+
+/// Reads one element as it could be in a reply: the inverse of `Display`.
+impl FromStr for Params {
+    type Err = InvalidReply;
+
+    fn from_str(element: &str) -> Result<Self, InvalidReply> {
+        let written: Offer = element.parse()?;
         let client_max_window_bits = match written.client_max_window_bits {
             Some(None) => return Err(InvalidReply::Parameters),
             bits => bits.flatten().unwrap_or_default(),
