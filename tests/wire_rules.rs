@@ -364,12 +364,127 @@ const RULES: &[(u32, &str, &[&str])] = &[
         &["s5_4_a_message_that_a_close_cuts_short_is_void"],
     ),
     (74, "forbidden codes are refused locally", &["s7_4_codes_that_may_not_be_sent_are_refused"]),
+    // permessage-deflate.
+    (
+        75,
+        "RSV1 on the first frame of a compressed message only",
+        &[
+            "s6_1_the_bit_is_set_on_the_first_frame_only",
+            "s6_the_bit_is_for_the_first_frame_of_a_message",
+            "s6_the_bit_means_nothing_unless_it_was_agreed_on",
+        ],
+    ),
+    (
+        76,
+        "00 00 ff ff is removed, and appended, at the end of a message only",
+        &["s7_2_1_the_tail_is_stripped_at_the_end_only", "s7_2_2_what_is_appended_is_no_data"],
+    ),
+    (
+        77,
+        "an empty message is one octet",
+        &["s7_2_3_6_an_empty_message_is_one_octet", "s7_2_3_6_an_empty_message_has_an_empty_block"],
+    ),
+    (78, "blocks with BFINAL", &["s7_2_3_4_final_blocks_are_not_the_end"]),
+    (
+        79,
+        "stored blocks, and several blocks",
+        &["s7_2_3_3_stored_blocks_of_any_length", "s7_2_3_5_blocks_of_all_kinds_follow_each_other"],
+    ),
+    (
+        80,
+        "no context takeover empties the window before each message",
+        &[
+            "s7_1_1_without_context_takeover_each_stands_for_itself",
+            "s7_1_1_without_context_takeover_there_is_nothing_to_refer_to",
+        ],
+    ),
+    (
+        81,
+        "no_context_takeover unasked, and confirmed",
+        &[
+            "s7_1_a_client_takes_every_legal_reply_to_its_offer_and_no_other",
+            "s7_1_a_server_answers_every_offer_legally_within_its_limits_or_declines",
+        ],
+    ),
+    (
+        82,
+        "window bits are 8 to 15, in decimal, also quoted",
+        &[
+            "s7_1_2_a_window_is_a_decimal_from_8_to_15_without_leading_zeros",
+            "s5_2_values_may_be_quoted_and_spaced",
+        ],
+    ),
+    (
+        83,
+        "window bits in offers and in replies",
+        &[
+            "s7_1_a_client_takes_every_legal_reply_to_its_offer_and_no_other",
+            "s7_1_a_server_answers_every_offer_legally_within_its_limits_or_declines",
+        ],
+    ),
+    (
+        84,
+        "unknown and double parameters decline an element",
+        &[
+            "s7_1_unknown_parameters_are_invalid",
+            "s7_1_parameters_that_come_twice_are_invalid",
+            "s5_1_a_fallback_is_taken_if_the_first_offer_cannot_be_met",
+        ],
+    ),
+    (
+        85,
+        "a window of 8: not compressed with, but inflated",
+        &[
+            "s7_1_2_with_the_smallest_window_all_goes_plain",
+            "s7_2_messages_are_carried_both_ways_as_agreed",
+        ],
+    ),
+    (
+        86,
+        "plain messages enter no window",
+        &["s7_2_1_plain_messages_enter_no_window", "s6_plain_messages_enter_no_window"],
+    ),
+    (
+        87,
+        "limits count what is inflated, while inflating",
+        &[
+            "s8_the_limit_is_for_what_is_inflated",
+            "s8_a_bomb_is_defused",
+            "s8_a_bomb_of_256_mib_costs_no_more_than_the_limit_of_16",
+        ],
+    ),
+    (
+        88,
+        "corrupt data fails, and never panics",
+        &[
+            "s7_2_2_what_is_not_deflate_fails_wherever_it_stands",
+            "s7_2_2_a_message_that_was_cut_is_not_one",
+        ],
+    ),
+    (
+        89,
+        "control frames are not compressed; fragments share one stream",
+        &[
+            "s6_1_control_frames_stand_between_fragments_and_are_not_compressed",
+            "s6_1_fragments_share_one_stream_wherever_they_are_cut",
+        ],
+    ),
+    (
+        90,
+        "UTF-8 is checked in what is inflated",
+        &["s6_2_text_is_judged_when_it_is_inflated", "s8_1_text_that_is_none_fails_at_once"],
+    ),
+    (
+        91,
+        "compression can be switched off for a message",
+        &["a_choice_is_for_the_next_message_only"],
+    ),
 ];
 
 #[test]
 fn every_wire_rule_has_a_test() {
     let numbers: Vec<u32> = RULES.iter().map(|(number, ..)| *number).collect();
-    assert!(numbers.into_iter().eq(1..=74));
+    assert!(numbers.into_iter().eq(1..=91));
 
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut code = String::new();

@@ -19,7 +19,8 @@ pub enum MessageKind {
     Text,
 }
 
-/// Something the peer did. Borrows the caller's input for `'b`.
+/// Something the peer did. Borrows the caller's input, or its scratch room, for
+/// `'b`.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'b> {
@@ -90,7 +91,8 @@ impl<'b> TextChunk<'b> {
     }
 
     /// Bytes of the message that are still to come, as announced; `None`
-    /// while its last frame has not begun.
+    /// while its last frame has not begun, or it is compressed and more may
+    /// come.
     #[inline]
     pub fn remaining(&self) -> Option<u64> {
         self.place.remaining()
@@ -131,7 +133,8 @@ impl<'b> BinaryChunk<'b> {
     }
 
     /// Bytes of the message that are still to come, as announced; `None`
-    /// while its last frame has not begun.
+    /// while its last frame has not begun, or it is compressed and more may
+    /// come.
     #[inline]
     pub fn remaining(&self) -> Option<u64> {
         self.place.remaining()
