@@ -38,7 +38,30 @@ impl<'b> Input<'b> {
     /// All of `bytes` as input, and `scratch` to inflate into; what it holds is
     /// overwritten. When it is used up, `Connection::receive` gives `None` and
     /// `Connection::wants_scratch` is true: be done with the events, and make
-    /// another input of what is left of this one.
+    /// another input of what is left of this one, be it empty.
+    ///
+    /// # Example: receiving, compressed or not
+    ///
+    /// ```
+    /// use sockeye::{Connection, Event, Input};
+    ///
+    /// fn receive(ws: &mut Connection, bytes: &mut [u8], scratch: &mut [u8], out: &mut Vec<u8>) {
+    ///     let mut left = bytes.len();
+    ///     loop {
+    ///         let start = bytes.len() - left;
+    ///         let mut input = Input::with_scratch(&mut bytes[start..], scratch);
+    ///         while let Some(event) = ws.receive(&mut input, out) {
+    ///             if let Event::Text(chunk) = event {
+    ///                 print!("{}", chunk.as_str());
+    ///             }
+    ///         }
+    ///         left = input.len();
+    ///         if !ws.wants_scratch() {
+    ///             break; // for a `FixedOutput`, look at `wants_room` as well
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub fn with_scratch(bytes: &'b mut [u8], scratch: &'b mut [u8]) -> Self {
         Self { rest: bytes, scratch }
@@ -197,7 +220,9 @@ pub struct FixedOutput<'a> {
 }
 
 impl<'a> FixedOutput<'a> {
-    /// A client's Pong with 125 bytes of payload: 2 + 4 + 125.
+    /// A client's Pong with 125 bytes of payload: 2 + 4 + 125. A message that is
+    /// to be compressed asks for more room than it will take: a quarter more than
+    /// it is long, and 78 bytes.
     pub const MIN_LEN: usize = 131;
 
     /// An empty output over `memory`.

@@ -1,6 +1,6 @@
 //! Every limit and every deadline, in one place.
 //!
-//! Layer: the lowest. Values only.
+//! Layer: above `deflate`, whose settings are among them. Values only.
 
 use core::time::Duration;
 
@@ -34,7 +34,8 @@ pub struct Config {
     /// collects whole messages can be made to hold this much per connection.
     pub max_message_len: u64,
     /// Bytes of payload of one frame received, as it is on the wire; more fails
-    /// the connection with 1009. `u64::MAX`: no limit.
+    /// the connection with 1009. `u64::MAX`: no limit. (A compressed message that
+    /// does not shrink takes some bytes more than it is long.)
     ///
     /// Default: 16 MiB, since a message may come in one frame.
     pub max_frame_len: u64,
@@ -124,6 +125,17 @@ impl Config {
     /// The most that [`max_headers`](Self::max_headers) can be: what the
     /// parser has room for on the stack.
     pub const MAX_HEADERS: usize = 128;
+
+    /// The shortest time within which a deadline can pass that a command of
+    /// the application's has begun.
+    #[cfg(feature = "std")] // for an adapter
+    pub(crate) fn shortest_wait(&self) -> Option<Duration> {
+        #[cfg(feature = "deflate")]
+        if let Some(release) = self.deflate.as_ref().and_then(|deflate| deflate.release_after) {
+            return Some(self.close_timeout.map_or(release, |close| close.min(release)));
+        }
+        self.close_timeout
+    }
 }
 
 impl Default for Config {

@@ -302,14 +302,22 @@ impl Assembler {
 
 /// How much room to ask for behind `len` bytes so that `added` fit: memory
 /// doubles with what has come, and grows no further than to what is announced
-/// of the message's `rest`.
+/// of the message's `rest`. Where nothing is announced it may be as good as
+/// over, so long ones grow by less.
 fn growth(len: usize, capacity: usize, added: usize, rest: Option<u64>) -> usize {
     let needed = len + added;
     if needed <= capacity {
         return added;
     }
+    let grown = match rest {
+        None if capacity >= LONG_LEN => capacity.saturating_add(capacity / 8),
+        _ => capacity.saturating_mul(2),
+    };
     let rest = rest.and_then(|rest| usize::try_from(rest).ok()).unwrap_or(usize::MAX);
     let most = needed.saturating_add(rest);
     // Text may be an unfinished character short of what was announced.
-    capacity.saturating_mul(2).clamp(needed, most) - len
+    grown.clamp(needed, most) - len
 }
+
+/// Bytes from which on memory is not doubled for what nobody has announced.
+const LONG_LEN: usize = 1 << 20;

@@ -40,10 +40,10 @@ fn messages_of_every_length_go_both_ways() {
         bounded(move || {
             let (mut client, mut server) = pair(&config);
             assert_eq!(
-                client.connection().deflate(),
+                client.connection().deflate_params(),
                 Some(config.deflate.as_ref().unwrap().params[0])
             );
-            assert_eq!(server.connection().deflate(), client.connection().deflate());
+            assert_eq!(server.connection().deflate_params(), client.connection().deflate_params());
             let server = Task::start(move || echo(&mut server));
             for len in [0, 1, 63, 64, 125, 126, 4096, 16_383, 16_384, 65_536, 3_000_001] {
                 for message in [Message::from(text(len)), Message::from(Random(7).bytes(len))] {

@@ -89,7 +89,7 @@ fn serve(
             if let Some(request) = server.receive(&request.as_bytes()[..end])? {
                 let mut out = Vec::new();
                 let connection = request.accept(accept, &mut out).unwrap();
-                return Ok((String::from_utf8(out).unwrap(), connection.deflate()));
+                return Ok((String::from_utf8(out).unwrap(), connection.deflate_params()));
             }
         }
     })
@@ -122,8 +122,8 @@ fn take(config: &Arc<Config>, extensions: &[&str]) -> Result<Option<Params>, Res
             match client.receive(&reply.as_bytes()[..end])? {
                 None => {}
                 Some(Reply::Accepted(response)) => {
-                    let agreed = response.deflate();
-                    assert_eq!(response.open().deflate(), agreed);
+                    let agreed = response.deflate_params();
+                    assert_eq!(response.open().deflate_params(), agreed);
                     return Ok(agreed);
                 }
                 Some(Reply::Refused(refusal)) => panic!("{refusal:?}"),
@@ -257,7 +257,7 @@ fn s4_2_2_a_full_output_can_be_tried_again() {
     out.clear();
     let connection = request.accept(&Accept::new(), &mut out).unwrap();
     assert_eq!(out.filled(), expected.as_bytes());
-    assert_eq!(connection.deflate(), Some(windows(9, 15)));
+    assert_eq!(connection.deflate_params(), Some(windows(9, 15)));
     let client = client(&config);
     let mut memory = vec![0; written(&client).len() - 1];
     let mut out = FixedOutput::new(&mut memory);
@@ -403,7 +403,11 @@ fn s5_a_request_value_is_answered_as_its_bytes_would_be() {
         let (reply, connection) = sockeye::handshake::upgrade(&request, config, |_| accept.into());
         let said = reply.headers().get_all("Sec-WebSocket-Extensions").iter();
         let said: Vec<_> = said.map(|value| value.to_str().unwrap().to_owned()).collect();
-        (reply.status().as_u16(), said, connection.and_then(|connection| connection.deflate()))
+        (
+            reply.status().as_u16(),
+            said,
+            connection.and_then(|connection| connection.deflate_params()),
+        )
     };
     let offers = ["x", "permessage-deflate; server_max_window_bits=9"];
     let agreed = windows(9, 15);
@@ -429,7 +433,7 @@ fn connect(client_config: &Arc<Config>, server_config: &Arc<Config>) -> [Connect
     let server = request.accept(&Accept::new(), &mut reply).unwrap();
     match client.receive(&reply).unwrap() {
         Some(Reply::Accepted(response)) => {
-            assert_eq!(response.deflate(), server.deflate());
+            assert_eq!(response.deflate_params(), server.deflate_params());
             [response.open(), server]
         }
         other => panic!("{other:?}"),
@@ -451,7 +455,7 @@ fn carry(from: &mut Connection, to: &mut Connection, message: &[u8]) -> Option<u
             break;
         }
     }
-    assert!(told == [Told::Binary(message.to_vec())], "{:?}", to.deflate());
+    assert!(told == [Told::Binary(message.to_vec())], "{:?}", to.deflate_params());
     assert_eq!(frames.len(), 1);
     (frames[0].0 == 0xC2).then_some(frames[0].1.len())
 }
@@ -469,7 +473,10 @@ fn s7_2_messages_are_carried_both_ways_as_agreed() {
         // Whichever end it is that wants it.
         for (a, b) in [(wanted, Params::default()), (Params::default(), wanted)] {
             let [mut client, mut server] = connect(&config(&[a]), &config(&[b]));
-            assert_eq!((client.deflate(), server.deflate()), (Some(wanted), Some(wanted)));
+            assert_eq!(
+                (client.deflate_params(), server.deflate_params()),
+                (Some(wanted), Some(wanted))
+            );
             let bits = [wanted.client_max_window_bits, wanted.server_max_window_bits];
             let resets = [wanted.client_no_context_takeover, wanted.server_no_context_takeover];
             for (i, (bits, resets)) in bits.into_iter().zip(resets).enumerate() {
@@ -489,7 +496,7 @@ fn s7_2_messages_are_carried_both_ways_as_agreed() {
         }
     }
     for [mut client, mut server] in plain().map(|config| connect(&config, &default())) {
-        assert_eq!((client.deflate(), server.deflate()), (None, None));
+        assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
         assert_eq!(carry(&mut client, &mut server, &far), None);
         assert_eq!(carry(&mut server, &mut client, &far), None);
     }

@@ -197,3 +197,62 @@ fn s8_a_bomb_of_256_mib_costs_no_more_than_the_limit_of_16() {
     println!("a bomb of 256 MiB against a limit of 16 MiB: {peak} bytes at most");
     assert!(peak < 20 << 20, "{peak} bytes at the most");
 }
+
+/// A stream whose peer has said something, and says nothing more for now.
+#[derive(Debug)]
+struct Said(Vec<u8>);
+
+impl std::io::Read for Said {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.0.len().min(buf.len());
+        buf[..len].copy_from_slice(&self.0[..len]);
+        self.0.drain(..len);
+        if len == 0 { Err(std::io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
+    }
+}
+
+impl std::io::Write for Said {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        Ok(buf.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// However it is read from: what was lent has gone back.
+#[test]
+fn an_idle_socket_keeps_no_scratch_room() {
+    use sockeye::blocking::{Untimed, WebSocket};
+    let config = config(|_| {});
+    let said = from_client(&text(300));
+    let read_from = |way: usize| {
+        let ws = Connection::server(config.clone()).with_deflate(Params::NO_CONTEXT_TAKEOVER);
+        let mut ws = WebSocket::from_parts(Untimed::new(Said(said.clone())), ws, b"");
+        let mut len = 0;
+        match way {
+            0 => len = ws.read().unwrap().unwrap().as_bytes().len(),
+            1 => {
+                assert!(ws.ready().unwrap());
+                while let Some(Event::Text(chunk)) = ws.next_event() {
+                    len += chunk.as_str().len();
+                }
+            }
+            _ => {
+                assert!(ws.ready().unwrap());
+                while let Some(Incoming::Message(message)) = ws.next_incoming() {
+                    len += message.as_bytes().len();
+                }
+            }
+        }
+        assert_eq!(len, 300);
+        ws
+    };
+    for way in 0..3 {
+        // The first one fills the pools.
+        drop(read_from(way));
+        let (_, live, _) = count(|| (0..10).map(|_| read_from(way)).collect::<Vec<_>>());
+        println!("ten idle sockets, read from in way {way}: {live} bytes");
+        assert!(live < 10 * 1000, "{live} bytes of ten idle sockets, way {way}");
+    }
+}

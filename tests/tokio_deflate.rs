@@ -58,8 +58,8 @@ fn both_ends_agree_in_the_opening_handshake() {
             let accepting = accept_with(server, config, |_| Accept::new().into());
             let (client, server) = tokio::join!(handshake(endpoint, client), accepting);
             let (client, server) = (client.unwrap(), server.unwrap().unwrap());
-            assert_eq!(client.connection().deflate(), Some(params));
-            assert_eq!(server.connection().deflate(), Some(params));
+            assert_eq!(client.connection().deflate_params(), Some(params));
+            assert_eq!(server.connection().deflate_params(), Some(params));
         }
     });
 }
@@ -233,6 +233,77 @@ fn an_idle_compressor_is_freed_when_its_time_comes() {
         server.close(CloseCode::NORMAL_CLOSURE, "").await.unwrap();
         assert_eq!(reading.await.unwrap(), [5000; 4]);
     });
+}
+
+/// Also while whoever sees to deadlines waits in another task.
+#[test]
+fn an_idle_compressor_of_a_split_connection_is_freed_too() {
+    run(|| async {
+        let wait = Duration::from_secs(60);
+        let config = compressing(|deflate| deflate.release_after = Some(wait));
+        let (mut client, server) = agreed(&config, Params::default());
+        let (mut reader, sender) = server.split();
+        tokio::spawn(async move { while let Ok(Some(_)) = reader.read().await {} });
+        tokio::spawn(async move { while let Ok(Some(_)) = client.read().await {} });
+        let mut sent = Vec::new();
+        for pause in [Duration::ZERO, wait / 2, wait * 2] {
+            tokio::time::sleep(pause).await;
+            let send = |ws: &mut Connection, out: &mut dyn sockeye::Output| {
+                let mut made = Vec::new();
+                ws.send_text(&text(5000), &mut made)?;
+                out.append(&made);
+                Ok(made.len())
+            };
+            sent.push(sender.command(send).await.unwrap());
+        }
+        let [first, second, last] = sent[..] else { panic!("{sent:?}") };
+        assert!(second < first / 4, "the context was kept: {sent:?}");
+        assert_eq!(last, first, "the context was freed");
+    });
+}
+
+/// What was read becomes a thousand times as much: others get their turn.
+#[test]
+fn inflating_much_leaves_turns_to_others() {
+    let config = compressing(|_| {});
+    for (len, count) in [(4 << 20, 1), (100_000, 40)] {
+        let mut wire = Vec::new();
+        let mut server = Connection::server(config.clone()).with_deflate(Params::default());
+        for _ in 0..count {
+            server.send_binary(&vec![0; len], &mut wire).unwrap();
+        }
+        assert!(wire.len() < 16 << 10, "one read has it all");
+        let client = Connection::client(Seed::from_bytes([7; 32]), config.clone());
+        let client = client.with_deflate(Params::default());
+        let mut ws = WebSocket::from_parts(Link::new(wire.clone()), client, b"");
+        let (mut came, mut turns) = (0, 1);
+        while came < count {
+            match poll_times(ws.read(), 1) {
+                Some(message) => {
+                    assert_eq!(message.unwrap().unwrap().as_bytes().len(), len);
+                    came += 1;
+                }
+                None => turns += 1,
+            }
+        }
+        assert!((12..=20).contains(&turns), "{turns} turns for 4 MiB");
+
+        // In pieces it is the same.
+        let client = Connection::client(Seed::from_bytes([7; 32]), config.clone());
+        let client = client.with_deflate(Params::default());
+        let mut ws = WebSocket::from_parts(Link::new(wire), client, b"");
+        let (mut came, mut turns) = (0, 1);
+        while came < len * count {
+            match poll_times(ws.ready(), 1) {
+                Some(ready) => assert!(ready.unwrap()),
+                None => turns += 1,
+            }
+            while let Some(Event::Binary(chunk)) = ws.next_event() {
+                came += chunk.as_bytes().len();
+            }
+        }
+        assert!((12..=20).contains(&turns), "{turns} turns for 4 MiB in pieces");
+    }
 }
 
 #[test]

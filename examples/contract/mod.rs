@@ -30,7 +30,8 @@ pub fn parse_args(program: &str) -> Result<(String, Arc<Config>), String> {
     }
     let mut config = Config::default();
     config.max_message_len = max_message;
-    config.max_frame_len = max_message;
+    // What does not compress becomes a little longer if it is compressed.
+    config.max_frame_len = max_message + max_message / 8;
     config.deflate = Some(deflate);
     Ok((addr.unwrap_or_else(|| "127.0.0.1:9001".into()), Arc::new(config)))
 }

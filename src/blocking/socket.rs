@@ -11,8 +11,8 @@ use crate::connection::{Closed, Connection, Event, PreparedMessage};
 use crate::error::SendError;
 use crate::message::{Incoming, Message};
 use crate::net::{
-    Error, Inbox, VECTORED_LEN, Waited, Watch, is_gone, lend_contexts, linger_until, send_message,
-    write_patience,
+    Error, Inbox, VECTORED_LEN, Waited, Watch, is_gone, lend_by_process, linger_until,
+    send_message, write_patience,
 };
 
 /// An open connection over a blocking stream.
@@ -47,7 +47,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     pub(super) fn new(wire: Wire<S>, mut ws: Connection) -> Self {
-        lend_contexts(&mut ws);
+        lend_by_process(&mut ws);
         let mut socket = Self { wire, ws, watch: Watch::default(), cannot_write: false };
         socket.watch.start(&mut socket.ws, socket.wire.now());
         socket
@@ -106,7 +106,8 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`read`](Self::read).
     pub fn ready(&mut self) -> Result<bool, Error> {
-        if self.wire.intake.has_more(&self.ws) {
+        // This thread is nobody else's: its turn is never over.
+        if self.wire.intake.is_turn_over() || self.wire.intake.has_more(&self.ws) {
             return Ok(true);
         }
         loop {
@@ -149,7 +150,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// The next event of the bytes that were read, without waiting. `None`:
-    /// they are used up, [`ready`](Self::ready) waits for more.
+    /// [`ready`](Self::ready) waits for more, if there is no more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
         let Wire { intake, tx, .. } = &mut self.wire;
         intake.next_event(&mut self.ws, tx)

@@ -81,7 +81,10 @@ impl Reader {
             if over {
                 return self.end().map(|()| None);
             }
-            self.fill()?;
+            // A sender gets its turn with the lock while much is inflated.
+            if !self.intake.is_turn_over() {
+                self.fill()?;
+            }
         }
     }
 
@@ -113,9 +116,10 @@ impl Reader {
         let State { ws, tx, .. } = &mut *state;
         let message = self.intake.next_message(ws, tx);
         self.watch.note_time(ws, || self.shared.clock.now());
-        // A sender may start a closing handshake while we wait, and nothing
-        // wakes us: look again before its deadline can have passed.
-        self.look_again = ws.config().close_timeout;
+        // A sender may start a closing handshake while we wait, or make a
+        // compressor, and nothing wakes us: look again before a deadline can
+        // have passed.
+        self.look_again = ws.config().shortest_wait();
         (message, ws.should_close_transport())
     }
 

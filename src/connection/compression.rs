@@ -47,6 +47,10 @@ impl Compression {
         self.rx.lender = Some(lender);
         self.tx.lender = Some(lender);
     }
+
+    pub(super) fn has_lender(&self) -> bool {
+        self.rx.lender.is_some()
+    }
 }
 
 impl Drop for Compression {
@@ -65,17 +69,18 @@ pub(super) struct Inflation {
     keeps_context: bool,
     lender: LentBy,
     max_ratio: Option<u32>,
-    /// Payload bytes that the frames of the message so far have announced.
-    announced: u64,
+    /// Payload bytes of the message consumed.
+    consumed: u64,
     /// The message in progress is compressed.
-    is_inside_message: bool,
+    is_compressed: bool,
     /// Something may come out without any more input.
     is_pending: bool,
     wants_scratch: bool,
 }
 
-/// Inflated bytes of a message that any growth is allowed for.
-const UNJUDGED_LEN: u64 = 64 << 10;
+/// How much a message has grown is judged each time that so many bytes more
+/// have come out of it, and at its end.
+const JUDGED_EVERY: u64 = 64 << 10;
 
 impl Inflation {
     fn new(keeps_context: bool, max_ratio: Option<u32>) -> Self {
@@ -84,29 +89,41 @@ impl Inflation {
             keeps_context,
             lender: None,
             max_ratio,
-            announced: 0,
-            is_inside_message: false,
+            consumed: 0,
+            is_compressed: false,
             is_pending: false,
             wants_scratch: false,
         }
     }
 
     /// A data frame begins; `first`, of a message. True if it is compressed.
-    #[cold] // most connections have not agreed on compression
+    #[inline(never)] // most connections have not agreed on compression
     pub(super) fn start_frame(&mut self, first: bool, header: &FrameHeader) -> bool {
         if first {
-            self.announced = 0;
+            self.consumed = 0;
             // RFC 7692, section 6: RSV1 is "Per-Message Compressed".
-            self.is_inside_message = header.rsv == RSV1;
+            self.is_compressed = header.rsv == RSV1;
         }
-        self.announced = self.announced.saturating_add(header.len);
-        self.is_inside_message
+        self.is_compressed
     }
 
-    /// The most that the message may have grown to by now, if that is limited.
-    pub(super) fn max_len(&self) -> Option<u64> {
-        let ratio = u64::from(self.max_ratio?);
-        Some(self.announced.saturating_mul(ratio).max(UNJUDGED_LEN))
+    /// How many bytes may come out of a message before its growth is judged,
+    /// when so many have.
+    pub(super) fn unjudged(&self, message_len: u64) -> u64 {
+        match self.max_ratio {
+            Some(_) => JUDGED_EVERY - message_len % JUDGED_EVERY,
+            None => u64::MAX,
+        }
+    }
+
+    /// True if so many bytes, all there are if the message `ends`, are too many
+    /// to have come out of what was consumed.
+    pub(super) fn has_grown_too_much(&self, message_len: u64, ends: bool) -> bool {
+        let Some(ratio) = self.max_ratio else { return false };
+        let is_judged = ends || message_len % JUDGED_EVERY == 0;
+        is_judged
+            && message_len >= JUDGED_EVERY
+            && message_len > self.consumed.saturating_mul(ratio.into())
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -139,12 +156,13 @@ impl Inflation {
         });
         let (progress, result) = inflater.inflate(payload, out);
         self.is_pending = progress.produced == out.len();
+        self.consumed += progress.consumed as u64;
         (progress, result)
     }
 
     /// All of a message has been inflated.
     pub(super) fn finish(&mut self) -> Result<(), Corrupt> {
-        self.is_inside_message = false;
+        self.is_compressed = false;
         let result = match &mut self.inflater {
             Some(inflater) => inflater.finish(),
             None => Ok(()),
@@ -207,7 +225,8 @@ impl Deflation {
     /// compressed.
     pub(super) fn applies(&self, len: usize, fin: bool) -> bool {
         let wanted = match self.choice {
-            Compress::Auto => !fin || len >= self.min_len,
+            // How long a message in fragments becomes is not known.
+            Compress::Auto => len >= self.min_len || !fin && self.min_len != usize::MAX,
             Compress::No => false,
             Compress::Yes => true,
         };
@@ -283,6 +302,12 @@ impl Deflation {
 
     pub(super) fn wants_time(&self) -> bool {
         self.is_used
+    }
+
+    /// Nothing more will be sent.
+    pub(super) fn end(&mut self) {
+        self.is_used = false;
+        self.give_back();
     }
 
     /// Notes the time of the last use. Says when to release.

@@ -59,8 +59,8 @@ pub(super) enum Text<'b> {
 }
 
 impl<'b> TextChunk<'b> {
-    /// The text; empty only for an empty message, or when the last fragment
-    /// brought nothing.
+    /// The text; empty only at the end of a message, of which nothing was left
+    /// to tell but that.
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.text {
@@ -107,8 +107,8 @@ pub struct BinaryChunk<'b> {
 }
 
 impl<'b> BinaryChunk<'b> {
-    /// The bytes; empty only for an empty message, or when the last fragment
-    /// brought nothing.
+    /// The bytes; empty only at the end of a message, of which nothing was left
+    /// to tell but that.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes

@@ -41,7 +41,8 @@ pub use prepared::PreparedMessage;
 /// # Order of calls
 ///
 /// - Bytes came from the transport: [`receive`](Self::receive) until it gives
-///   `None`, then flush the output.
+///   `None`, then flush the output. ([`wants_room`](Self::wants_room) and
+///   [`wants_scratch`](Self::wants_scratch) tell of a `None` for want of memory.)
 /// - The transport ended: [`receive_eof`](Self::receive_eof).
 /// - After either, and after a command, if [`wants_time`](Self::wants_time):
 ///   [`note_time`](Self::note_time). It says when a deadline passes; if nothing
@@ -158,7 +159,9 @@ impl Connection {
 
     /// Has contexts lent by `lender` for the time of a message, where none is
     /// kept between messages; without one they are made for each message.
-    /// Contexts that the connection leaves go there as well.
+    /// Contexts that the connection leaves go there as well. The adapters lend
+    /// from pools of their own if nobody else does. Without compression agreed on
+    /// this does nothing.
     #[cfg(feature = "deflate")]
     pub fn set_lender(&mut self, lender: &'static dyn Lender) {
         if let Some(compression) = &mut self.compression {
@@ -166,9 +169,15 @@ impl Connection {
         }
     }
 
+    /// True if somebody lends contexts.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn has_lender(&self) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.has_lender())
+    }
+
     /// What was agreed on about compression, if anything.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<Params> {
+    pub fn deflate_params(&self) -> Option<Params> {
         self.compression.as_ref().map(|compression| compression.params)
     }
 
@@ -200,9 +209,9 @@ impl Connection {
     /// that it was given.
     ///
     /// Compressed messages take scratch room as well: `None` and
-    /// [`wants_scratch`](Self::wants_scratch) say that there is none left. Some
-    /// of a message may come when all input is consumed, so ask until `None`
-    /// for no reason.
+    /// [`wants_scratch`](Self::wants_scratch) say that there is none left; call
+    /// again with more, also when all input is consumed. See
+    /// [`Input::with_scratch`].
     ///
     /// Never fails: a violation is [`Event::Failed`], once; after that, and
     /// after [`Event::Close`], input is discarded ("an endpoint MUST NOT
@@ -266,8 +275,8 @@ impl Connection {
         self.wants_room
     }
 
-    /// True if the last call of [`receive`](Self::receive) gave `None` because
-    /// the input had no scratch room to inflate into.
+    /// True if [`receive`](Self::receive) gave `None` because the input had no
+    /// scratch room to inflate into.
     pub fn wants_scratch(&self) -> bool {
         let rx = self.compression.as_ref().map(|compression| &compression.rx);
         self.closing.may_receive() && rx.is_some_and(|rx| rx.wants_scratch())

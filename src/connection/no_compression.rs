@@ -1,8 +1,6 @@
 //! In place of `compression`, without the feature `deflate`: types that have
 //! no values, so that nobody need ask whether the feature is there.
 
-use core::convert::Infallible;
-
 use crate::frame::FrameHeader;
 use crate::time::Instant;
 
@@ -13,10 +11,10 @@ pub(super) struct Compression {
 }
 
 #[derive(Debug)]
-pub(super) struct Inflation(Infallible);
+pub(super) enum Inflation {}
 
 #[derive(Debug)]
-pub(super) struct Deflation(Infallible);
+pub(super) enum Deflation {}
 
 pub(super) struct Corrupt;
 
@@ -27,23 +25,27 @@ pub(super) struct Progress {
 
 impl Inflation {
     pub(super) fn start_frame(&mut self, _first: bool, _header: &FrameHeader) -> bool {
-        match self.0 {}
+        match *self {}
     }
 
-    pub(super) fn max_len(&self) -> Option<u64> {
-        match self.0 {}
+    pub(super) fn unjudged(&self, _message_len: u64) -> u64 {
+        match *self {}
+    }
+
+    pub(super) fn has_grown_too_much(&self, _message_len: u64, _ends: bool) -> bool {
+        match *self {}
     }
 
     pub(super) fn is_pending(&self) -> bool {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn wants_scratch(&self) -> bool {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn set_wants_scratch(&mut self, _wants: bool) {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn inflate(
@@ -51,48 +53,52 @@ impl Inflation {
         _payload: &[u8],
         _out: &mut [u8],
     ) -> (Progress, Result<(), Corrupt>) {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn finish(&mut self) -> Result<(), Corrupt> {
-        match self.0 {}
+        match *self {}
     }
 }
 
 impl Deflation {
     pub(super) fn applies(&self, _len: usize, _fin: bool) -> bool {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn begun(&mut self) {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn bound(&self, _len: usize) -> usize {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn deflate(&mut self, _data: &[u8], _first: bool, _fin: bool) -> Option<&[u8]> {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn end_message(&mut self) {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn replaced(&mut self) {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn wants_time(&self) -> bool {
-        match self.0 {}
+        match *self {}
+    }
+
+    pub(super) fn end(&mut self) {
+        match *self {}
     }
 
     pub(super) fn note_time(&mut self, _now: Instant) -> Option<Instant> {
-        match self.0 {}
+        match *self {}
     }
 
     pub(super) fn release(&mut self, _now: Instant, _inside_message: bool) -> Option<Instant> {
-        match self.0 {}
+        match *self {}
     }
 }

@@ -116,6 +116,9 @@ impl Connection {
     /// [`DeflateConfig::min_len`](crate::DeflateConfig::min_len) again. Without
     /// compression agreed on this does nothing.
     ///
+    /// Through an adapter, decide and send in one `command`: of several senders
+    /// another's message could be the next.
+    ///
     /// # Example: a secret, whose length should say nothing else
     ///
     /// ```
@@ -402,11 +405,11 @@ impl Sender {
         deflation: Option<&mut Deflation>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
+        let mut next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
         match deflation {
             None => self.frame(fin, next.opcode, payload, out)?,
             Some(deflation) => {
-                self.compressed = self.data_frame(fin, next.opcode, payload, deflation, out)?;
+                next.compressed = self.data_frame(fin, next.opcode, payload, deflation, out)?;
             }
         }
         self.commit(next);
@@ -472,7 +475,9 @@ impl Sender {
         fin: bool,
     ) -> Result<EncodedHeader, SendError> {
         let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
-        self.check_plain(&next)?;
+        if next.compressed {
+            return Err(SendError::MessageCompressed);
+        }
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(payload, key);
@@ -490,7 +495,9 @@ impl Sender {
     ) -> Result<EncodedHeader, SendError> {
         self.check_unmasked()?;
         let next = self.next_fragment(payload, fin)?;
-        self.check_plain(&next)?;
+        if next.compressed {
+            return Err(SendError::MessageCompressed);
+        }
         let len = payload.as_bytes().len() as u64;
         let header = FrameHeader::new(fin, next.opcode, None, len);
         self.commit(next);
@@ -515,14 +522,8 @@ impl Sender {
                 return Err(SendError::InvalidText);
             }
         }
-        Ok(Fragment { opcode, message: (!fin).then_some(kind), text })
-    }
-
-    /// "Fragments of a compressed message" are one stream (RFC 7692, section
-    /// 6.1).
-    fn check_plain(&self, next: &Fragment) -> Result<(), SendError> {
-        let is_compressed = self.compressed && next.opcode == Opcode::CONTINUATION;
-        if is_compressed { Err(SendError::MessageCompressed) } else { Ok(()) }
+        let compressed = self.message.is_some() && self.compressed;
+        Ok(Fragment { opcode, message: (!fin).then_some(kind), compressed, text })
     }
 
     pub(super) fn is_inside_message(&self) -> bool {
@@ -532,6 +533,7 @@ impl Sender {
     /// The fragment has been sent.
     fn commit(&mut self, sent: Fragment) {
         self.message = sent.message;
+        self.compressed = sent.compressed;
         self.text = sent.text;
     }
 
@@ -579,5 +581,6 @@ impl<'a> Payload<'a> {
 struct Fragment {
     opcode: Opcode,
     message: Option<MessageKind>,
+    compressed: bool,
     text: Utf8Decoder,
 }

@@ -18,7 +18,8 @@ pub enum Compress {
     Auto,
     /// No: it goes as it is, and enters no window.
     No,
-    /// Yes, however short it is.
+    /// Yes, however short it is; unless it becomes no shorter and no context is
+    /// kept, since then there is no reason to.
     Yes,
 }
 
@@ -58,7 +59,7 @@ pub struct Deflater {
 
 /// Room that is kept between messages.
 const KEEP_LEN: usize = 16 << 10;
-/// Room that zlib needs not to repeat the end of a block.
+/// Room without which it makes no sense to ask zlib for more.
 const MIN_ROOM: usize = 16;
 
 impl Deflater {
@@ -111,6 +112,12 @@ impl Deflater {
     /// the end (section 7.2.1). Gives the length of the result.
     fn flush(&mut self, data: &[u8]) -> usize {
         let (start, mut len) = (self.stream.total_in(), 0);
+        // With room for all of it the end of the block is made at once; zlib
+        // may make it twice where it had to stop.
+        let first = Self::bound(data.len()).min(KEEP_LEN);
+        if self.memory.len() < first {
+            self.memory.resize(first, 0);
+        }
         loop {
             if self.memory.len() < len + MIN_ROOM {
                 let most = Self::bound(data.len()).max(len + MIN_ROOM);

@@ -25,16 +25,18 @@
 //!
 //! With context takeover (the default of the RFC, and the better compression)
 //! a connection owns them from its first compressed message on, one for each
-//! direction that is used. A compressor can be freed when it is not used for a
-//! while ([`DeflateConfig::release_after`]); a decompressor cannot, since the
-//! peer may refer to what is in it.
+//! direction that is used, until it ends. So a peer can make a server keep a
+//! decompressor with one short message, and a compressor with whatever is
+//! answered: count them, or agree on no context takeover. A compressor can be
+//! freed when it is not used for a while ([`DeflateConfig::release_after`]); a
+//! decompressor cannot, since the peer may refer to what is in it.
 //!
-//! Without context takeover ([`Params::server_no_context_takeover`],
-//! [`Params::client_no_context_takeover`]) none is kept between messages: the
-//! connection borrows one for each message from whoever [lends](Lender) them.
-//! The adapters lend from a pool of their thread's, which keeps at most four of
-//! each kind. An idle connection then owns about 150 bytes more than without
-//! compression.
+//! Without context takeover ([`Params::NO_CONTEXT_TAKEOVER`]) none is kept
+//! between messages: the connection borrows one for each message, from its first
+//! fragment to its last, from whoever [lends](Lender) them. The tokio adapter
+//! lends from a pool of each thread's, which keeps at most four of each kind,
+//! the blocking one from a pool of the process, which keeps at most sixteen. An
+//! idle connection then owns about 150 bytes more than without compression.
 //!
 //! # Secrets
 //!

@@ -246,8 +246,16 @@ pub(super) fn confirm<'a>(
     }
     // A reply looks like an offer, and is as strict about parameters.
     let reply = Offer::parse(&first).ok_or(InvalidReply::Parameters)?;
-    let agreed = offered.iter().find_map(|params| Offer::new(params).confirm(&reply));
-    agreed.map(Some).ok_or(InvalidReply::Parameters)
+    let mut fitting = offered.iter().filter_map(|params| Offer::new(params).confirm(&reply));
+    let first = fitting.next().ok_or(InvalidReply::Parameters)?;
+    // Which of them it answers is not said. So what hints have promised of the
+    // client's own messages is kept, whichever they were in.
+    Ok(Some(fitting.fold(first, |agreed, other| Params {
+        client_no_context_takeover: agreed.client_no_context_takeover
+            || other.client_no_context_takeover,
+        client_max_window_bits: agreed.client_max_window_bits.min(other.client_max_window_bits),
+        ..agreed
+    })))
 }
 
 /// A server's reply that a client cannot take: it has to fail the connection

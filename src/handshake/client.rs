@@ -391,7 +391,7 @@ impl<'a> Response<'a> {
     /// What was agreed on about compression: one of the offers of
     /// [`Config::deflate`], narrowed by the server.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<Params> {
+    pub fn deflate_params(&self) -> Option<Params> {
         self.deflate
     }
 
@@ -512,7 +512,7 @@ pub enum ResponseError {
     ConnectionMissing,
     /// The stream ended before the reply was complete.
     EndOfStream,
-    /// An extension that was not offered (item 5).
+    /// An extension that was not offered (item 5), or no list of extensions.
     ExtensionNotOffered,
     /// Parameters of permessage-deflate that answer none of the offers
     /// (RFC 7692, section 7.1).

@@ -7,29 +7,45 @@ use super::inbox::{Inbox, Scratch};
 use crate::connection::{Connection, Event};
 use crate::message::{Assembler, Incoming, Message};
 
+/// Bytes inflated after which others should get a turn: a few hundred
+/// microseconds. What was read bounds everything else, but what was read can
+/// become a thousand times as much.
+const TURN_LEN: usize = 256 << 10;
+
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) inbox: Inbox,
     pub(crate) assembler: Assembler,
     /// What compressed messages are inflated into.
     scratch: Option<Scratch>,
+    /// Bytes inflated in this turn.
+    inflated: usize,
 }
 
 impl Intake {
     pub(crate) fn new(inbox: Inbox) -> Self {
-        Self { inbox, assembler: Assembler::new(), scratch: None }
+        Self { inbox, assembler: Assembler::new(), scratch: None, inflated: 0 }
     }
 
-    /// The next event. `None`: all was processed, or [`has_more`](Self::has_more).
+    /// The next event. `None`: all was processed, or scratch room was used up,
+    /// or the [turn is over](Self::is_turn_over); [`has_more`](Self::has_more)
+    /// tells.
     pub(crate) fn next_event(
         &mut self,
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Event<'_>> {
-        self.rest(ws);
-        let (mut input, unread) = self.inbox.open(room(&mut self.scratch, ws));
+        if self.inflated >= TURN_LEN {
+            return None;
+        }
+        let lends = self.has_more(ws) && ws.may_inflate();
+        self.rest_if_done(ws);
+        let room = room(&mut self.scratch, lends);
+        let lent = room.len();
+        let (mut input, unread) = self.inbox.open(room);
         let event = ws.receive(&mut input, out);
         unread.leave(input.len());
+        self.inflated += lent - input.scratch_len();
         event
     }
 
@@ -39,8 +55,14 @@ impl Intake {
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Incoming<'_>> {
-        self.rest(ws);
-        let (mut input, unread) = self.inbox.open(room(&mut self.scratch, ws));
+        if self.inflated >= TURN_LEN {
+            return None;
+        }
+        let lends = self.has_more(ws) && ws.may_inflate();
+        self.rest_if_done(ws);
+        let room = room(&mut self.scratch, lends);
+        let lent = room.len();
+        let (mut input, unread) = self.inbox.open(room);
         let mut incoming = None;
         while let Some(event) = ws.receive(&mut input, out) {
             incoming = self.assembler.push(event);
@@ -49,11 +71,12 @@ impl Intake {
             }
         }
         unread.leave(input.len());
+        self.inflated += lent - input.scratch_len();
         incoming
     }
 
     /// The next whole message, copied; all else is passed over. `None`: all
-    /// was processed.
+    /// was processed, or the [turn is over](Self::is_turn_over).
     pub(crate) fn next_message(
         &mut self,
         ws: &mut Connection,
@@ -63,15 +86,18 @@ impl Intake {
             match self.next_incoming(ws, out) {
                 Some(Incoming::Message(message)) => {
                     let message = message.into_owned();
-                    self.rest(ws);
+                    self.rest_if_done(ws);
                     return Some(message);
                 }
-                None if !ws.is_inflating() => {
-                    self.rest(ws);
-                    return None;
+                Some(_) => {}
+                // Scratch room was used up.
+                None => {
+                    // Scratch room was used up: on, but not for ever.
+                    if !ws.is_inflating() || self.inflated >= TURN_LEN {
+                        self.rest_if_done(ws);
+                        return None;
+                    }
                 }
-                // Not a message, or scratch room was used up.
-                _ => {}
             }
         }
     }
@@ -81,19 +107,33 @@ impl Intake {
         !self.inbox.is_empty() || ws.is_inflating()
     }
 
-    /// Gives the thread's memory back once all of it is processed: whoever
-    /// reads may now wait for something else.
-    fn rest(&mut self, ws: &Connection) {
-        if !self.has_more(ws) {
-            self.inbox.release();
-            self.scratch = None;
+    /// True, once, if so much was inflated since the last time that others
+    /// should get a turn.
+    pub(crate) fn is_turn_over(&mut self) -> bool {
+        let is_over = self.inflated >= TURN_LEN;
+        if is_over {
+            self.inflated = 0;
         }
+        is_over
+    }
+
+    fn rest_if_done(&mut self, ws: &Connection) {
+        if !self.has_more(ws) {
+            self.rest();
+        }
+    }
+
+    /// Gives the thread's memory back: all of it is processed, and whoever
+    /// reads may now wait for something else.
+    fn rest(&mut self) {
+        self.inbox.release();
+        self.scratch = None;
     }
 }
 
-/// Scratch room for a connection that has agreed on compression.
-fn room<'a>(scratch: &'a mut Option<Scratch>, ws: &Connection) -> &'a mut [u8] {
-    match ws.may_inflate() {
+/// Scratch room, if it is lent.
+fn room(scratch: &mut Option<Scratch>, lends: bool) -> &mut [u8] {
+    match lends {
         true => scratch.get_or_insert_with(Scratch::lease).room(),
         false => &mut [],
     }

@@ -48,10 +48,26 @@ pub(crate) use turn::Turn;
 pub(crate) use uri::host_and_port;
 pub(crate) use watch::{LINGER, Watch, linger_until, write_patience};
 
-/// Has a connection borrow what it needs from the thread that runs it.
-pub(crate) fn lend_contexts(ws: &mut Connection) {
+/// Has a connection borrow what it needs from a pool, unless it has a lender.
+#[cfg(feature = "deflate")]
+fn lend(ws: &mut Connection, pool: &'static dyn crate::deflate::Lender) {
+    if !ws.has_lender() {
+        ws.set_lender(pool);
+    }
+}
+
+/// The connection will be run by a task.
+#[cfg(feature = "tokio")]
+pub(crate) fn lend_by_thread(ws: &mut Connection) {
     #[cfg(feature = "deflate")]
-    ws.set_lender(&contexts::OF_THREAD);
+    lend(ws, &contexts::OF_THREAD);
+    let _ = ws;
+}
+
+/// The connection has a thread of its own.
+pub(crate) fn lend_by_process(ws: &mut Connection) {
+    #[cfg(feature = "deflate")]
+    lend(ws, &contexts::OF_PROCESS);
     let _ = ws;
 }
 

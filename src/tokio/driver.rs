@@ -15,7 +15,8 @@ use crate::connection::{Connection, PreparedMessage};
 use crate::error::SendError;
 use crate::message::Message;
 use crate::net::{
-    Error, Inbox, Intake, Watch, is_gone, lend_contexts, linger_until, send_message, write_patience,
+    Error, Inbox, Intake, Watch, is_gone, lend_by_thread, linger_until, send_message,
+    write_patience,
 };
 use crate::time::Instant;
 
@@ -43,7 +44,7 @@ pub(super) struct Driver<S> {
 
 impl<S> Driver<S> {
     pub(super) fn new(wire: Wire<S>, mut ws: Connection) -> Self {
-        lend_contexts(&mut ws);
+        lend_by_thread(&mut ws);
         let mut driver = Self {
             wire,
             ws,
@@ -137,6 +138,11 @@ impl<S> Driver<S> {
         (self.wire.written(), end)
     }
 
+    /// The next deadline, which whoever reads has set an alarm for.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.watch.next()
+    }
+
     fn phase(&mut self, cx: &mut Context<'_>) -> Option<Phase> {
         self.entry.as_mut().map(|entry| entry.phase(cx.waker()))
     }
@@ -173,12 +179,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// while there are too many answers among it.
     pub(super) fn poll_ready(
         &mut self,
-        inbox: &mut Inbox,
+        intake: &mut Intake,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool, Error>> {
-        if !inbox.is_empty() || self.ws.is_inflating() {
+        if intake.is_turn_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if intake.has_more(&self.ws) {
             return Poll::Ready(Ok(true));
         }
+        let inbox = &mut intake.inbox;
         loop {
             self.obey(cx);
             self.note_time();
@@ -226,11 +237,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message<'static>>, Error>> {
         for _ in 0..READS_IN_TURN {
+            if intake.is_turn_over() {
+                break;
+            }
             if let Some(message) = self.receive(|ws, out| intake.next_message(ws, out)) {
                 self.note_time();
                 return Poll::Ready(Ok(Some(message)));
             }
-            if !ready!(self.poll_ready(&mut intake.inbox, cx))? {
+            if !ready!(self.poll_ready(intake, cx))? {
                 return Poll::Ready(Ok(None));
             }
         }

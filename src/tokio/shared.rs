@@ -113,13 +113,22 @@ impl<S> Shared<S> {
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> T) -> T {
         let mut driver = self.lock();
         let (written, end) = driver.progress();
+        let deadline = driver.deadline();
         let result = work(&mut driver, &mut Context::from_waker(&self.waker));
         let (now_written, now_end) = driver.progress();
+        // Most deadlines are put off by what happens; then the alarm rings early.
+        let is_sooner =
+            driver.deadline().is_some_and(|now| deadline.is_none_or(|deadline| now < deadline));
         drop(driver);
         if now_end != end {
             self.waker.wake_by_ref();
-        } else if now_written != written {
-            self.waiting.wake_senders();
+        } else {
+            if now_written != written {
+                self.waiting.wake_senders();
+            }
+            if is_sooner {
+                self.waiting.wake_reader();
+            }
         }
         result
     }

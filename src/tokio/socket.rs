@@ -90,7 +90,7 @@ impl<S> WebSocket<S> {
     // ---- what needs no stream ----------------------------------------------
 
     /// The next event of the bytes that were read, without waiting. `None`:
-    /// they are used up, [`ready`](Self::ready) waits for more.
+    /// [`ready`](Self::ready) waits for more, if there is no more.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
         let Self { driver, intake, .. } = self;
         driver.receive(|ws, out| intake.next_event(ws, out))
@@ -232,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`read`](Self::read).
     pub async fn ready(&mut self) -> Result<bool, Error> {
-        poll_fn(|cx| self.driver.poll_ready(&mut self.intake.inbox, cx)).await
+        poll_fn(|cx| self.driver.poll_ready(&mut self.intake, cx)).await
     }
 
     // ---- sending ---------------------------------------------------------

@@ -120,10 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     /// As [`WebSocket::read`].
     pub async fn ready(&mut self) -> Result<bool, Error> {
         let Self { shared, intake, .. } = self;
-        poll_fn(|cx| {
-            shared.poll(Half::Reader, cx, |driver, cx| driver.poll_ready(&mut intake.inbox, cx))
-        })
-        .await
+        poll_fn(|cx| shared.poll(Half::Reader, cx, |driver, cx| driver.poll_ready(intake, cx)))
+            .await
     }
 }
 

@@ -73,6 +73,11 @@ impl Frame {
         self
     }
 
+    /// With the bit "Per-Message Compressed" (RFC 7692, section 6).
+    pub fn compressed(self) -> Self {
+        self.rsv(4)
+    }
+
     pub fn unmasked(&self) -> Vec<u8> {
         self.encode(None)
     }
@@ -229,6 +234,12 @@ pub fn both() -> [Engine; 2] {
     [server(), client()]
 }
 
+/// The same, having agreed on compression as the RFC has it by default.
+#[cfg(feature = "deflate")]
+pub fn both_compressing() -> [Engine; 2] {
+    both().map(|engine| engine.compressing(sockeye::deflate::Params::default()))
+}
+
 impl Engine {
     pub fn with(mut self, set: impl FnOnce(&mut Config)) -> Self {
         set(&mut self.config);
@@ -246,6 +257,22 @@ impl Engine {
     pub fn compressing(mut self, params: sockeye::deflate::Params) -> Self {
         self.deflate = Some(params);
         self
+    }
+
+    /// Has agreed on compression, put another way: for what this engine sends,
+    /// and for what it receives, whether contexts are kept from message to
+    /// message, and the bits of the window.
+    #[cfg(feature = "deflate")]
+    pub fn streams(self, sends: (bool, u8), receives: (bool, u8)) -> Self {
+        use sockeye::deflate::{Params, WindowBits};
+        let (server, client) = if self.is_client { (receives, sends) } else { (sends, receives) };
+        let bits = |(_, bits)| WindowBits::new(bits).unwrap();
+        self.compressing(Params {
+            server_no_context_takeover: !server.0,
+            client_no_context_takeover: !client.0,
+            server_max_window_bits: bits(server),
+            client_max_window_bits: bits(client),
+        })
     }
 
     pub fn connection(&self) -> Connection {
@@ -285,6 +312,9 @@ impl Engine {
             ("into little scratch room", {
                 self.run(bytes, |_| usize::MAX, false, Input::MIN_SCRATCH)
             }),
+            ("into little scratch room and a full output", {
+                self.run(bytes, |_| usize::MAX, true, Input::MIN_SCRATCH)
+            }),
         ];
         for seed in 1..9 {
             let mut random = Random(seed);
@@ -295,6 +325,18 @@ impl Engine {
             assert_eq!(story, whole, "{way}");
         }
         whole
+    }
+
+    /// Receives frames in one piece: for long ones.
+    #[track_caller]
+    pub fn receives_whole(&self, frames: impl IntoIterator<Item = Frame>) -> Story {
+        self.receives_bytes_whole(&self.peer_sends(frames))
+    }
+
+    /// Receives bytes in one piece.
+    #[track_caller]
+    pub fn receives_bytes_whole(&self, bytes: &[u8]) -> Story {
+        self.run(bytes, |_| usize::MAX, false, SCRATCH_LEN)
     }
 
     /// One run; `cut` says how many bytes come next.

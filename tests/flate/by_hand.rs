@@ -64,3 +64,77 @@ pub fn dynamic(hlit: usize, hdist: usize, lengths: &[Length], data: &[(usize, us
     bits.pad(0);
     bits.octets
 }
+
+/// A stored block, without the one that ends a message.
+pub fn stored(data: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(data.len()).expect("16 bits");
+    [&[0][..], &len.to_le_bytes(), &(!len).to_le_bytes(), data].concat()
+}
+
+/// So many times "a", one at least: a fixed block of references, and then the
+/// empty stored block that ends a message.
+pub fn run_of_a(len: usize) -> Vec<u8> {
+    let (full, rest) = ((len - 1) / 258, (len - 1) % 258);
+    let reference = [(0xc5, 8), (0, 5)];
+    let literal = [(0x30 + 0x61, 8)];
+    fixed(&[reference.repeat(full), literal.repeat(rest)].concat())
+}
+
+/// Payloads that each break a rule of RFC 1951, what comes out of them before
+/// that, and words of what [`Inflater`](super::Inflater) says.
+pub fn broken() -> Vec<(Vec<u8>, &'static str, &'static str)> {
+    use Length::{Last, Of, Zeros};
+    // Code lengths for "a" (code 0), the end of block (10) and length 3 (11).
+    let a = [Zeros(97), Of(1), Zeros(138), Zeros(20), Of(2), Of(2)];
+    let a_and_end = [(0b0, 1), (0b10, 2)];
+    // With distance code 0, or whatever it begins with.
+    let a_and_3 = [(0b0, 1), (0b11, 2), (0b0, 1), (0b10, 2)];
+    let other_bit = [(0b0, 1), (0b11, 2), (0b1, 1), (0b10, 2)];
+    let distances = |lengths: &[Length], data: &[_]| {
+        dynamic(1, lengths.len() - 1, &[&a, lengths].concat(), data)
+    };
+    let a_end_3 = |a, end, three| {
+        let lengths = [Zeros(97), Of(a), Zeros(138), Zeros(20), Of(end), Of(three), Of(1)];
+        dynamic(1, 0, &lengths, &a_and_end)
+    };
+    let code_lengths = |lengths: [usize; 4]| {
+        let header = [(0b100, 3), (0, 5), (0, 5), (0, 4)];
+        plain(&[&header[..], &lengths.map(|length| (length, 3))].concat())
+    };
+    let counts = |hlit, hdist| {
+        let zeros = [Zeros(hlit - 1), Of(1), Zeros(hdist)];
+        dynamic(hlit, hdist, &[&a[..], &zeros].concat(), &a_and_3)
+    };
+    let repeats = |end: &[Length]| dynamic(1, 3, &[&a[..5], end].concat(), &a_and_end);
+    vec![
+        (plain(&[(0b110, 3)]), "", "block type 3"),
+        (b"\x00\x05\x00\xfa\xfeHello\x00".to_vec(), "", "NLEN"),
+        (b"\x00\x05\x00\xfb\xffHello\x00".to_vec(), "", "NLEN"),
+        (fixed(&[(0xc6, 8), (0, 5)]), "a", "length symbol 286"),
+        (fixed(&[(0xc7, 8), (0, 5)]), "a", "length symbol 287"),
+        (fixed(&[(1, 7), (30, 5)]), "a", "distance symbol 30"),
+        (fixed(&[(1, 7), (31, 5)]), "a", "distance symbol 31"),
+        (fixed(&[(1, 7), (29, 5), (0x1fff, 13)]), "a", "beyond the history"),
+        (distances(&[Of(0)], &a_and_3), "a", "bits that are no code"),
+        (distances(&[Of(1)], &other_bit), "a", "bits that are no code"),
+        (distances(&[Of(2)], &a_and_end), "", "incomplete code for distances"),
+        (distances(&[Of(2), Of(2)], &a_and_end), "", "incomplete code for distances"),
+        (distances(&[Of(1), Of(1), Of(1)], &a_and_end), "", "over-subscribed"),
+        (distances(&[Of(1), Of(1), Of(15)], &a_and_end), "", "over-subscribed"),
+        (a_end_3(2, 2, 2), "", "incomplete code for literals"),
+        (a_end_3(1, 1, 2), "", "over-subscribed"),
+        (a_end_3(1, 0, 1), "", "no code for the end"),
+        (code_lengths([1, 1, 1, 0]), "", "over-subscribed"),
+        (code_lengths([2, 2, 0, 0]), "", "incomplete code for code lengths"),
+        (code_lengths([1, 0, 0, 0]), "", "incomplete code for code lengths"),
+        (code_lengths([0, 0, 0, 0]), "", "incomplete code for code lengths"),
+        (counts(30, 29), "", "287 literal"),
+        (counts(31, 29), "", "288 literal"),
+        (counts(29, 30), "", "31 distance"),
+        (counts(29, 31), "", "32 distance"),
+        (dynamic(0, 0, &[Last(3)], &[]), "", "nothing to repeat"),
+        (repeats(&[Last(6)]), "", "repeat beyond"),
+        (repeats(&[Of(2), Zeros(5)]), "", "repeat beyond"),
+        (repeats(&[Of(2), Zeros(11)]), "", "repeat beyond"),
+    ]
+}

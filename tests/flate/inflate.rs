@@ -77,6 +77,29 @@ impl Inflater {
         Ok(out)
     }
 
+    /// The same by a receiver that is not as strict, and stricter. It puts up
+    /// with no payload at all, and with a final block at the very end; but where
+    /// data comes out of the four octets appended, it takes the message for what
+    /// it is: cut.
+    pub fn received(&mut self, payload: &[u8]) -> Result<Vec<u8>, String> {
+        if payload.is_empty() {
+            return Ok(Vec::new());
+        }
+        let history = self.history.clone();
+        let result = self.message(payload);
+        let last = self.blocks.last();
+        if result.is_ok() {
+            let is_empty = last.is_some_and(|b| b.kind == Kind::Stored && b.data.is_empty());
+            return if is_empty { result } else { Err("cut within a block".into()) };
+        }
+        let end = 8 * payload.len();
+        if last.is_some_and(|b| b.is_final && b.bits.end.next_multiple_of(8) == end) {
+            self.history = history;
+            return self.message(&[payload, &[0x00]].concat());
+        }
+        result
+    }
+
     /// The blocks of the last message; the last of them is the one whose end was
     /// appended. After an error, those before it.
     pub fn blocks(&self) -> &[Block] {

@@ -6,7 +6,7 @@
 //! [`Compressor`] makes payloads such as a peer may send, not only those that
 //! usual compressors make; [`by_hand`] makes broken ones. The inflater shares no
 //! code and no tables with the others, so that neither hides a mistake of the
-//! other.
+//! other. [`Peer`] is an inflater that takes frames.
 //!
 //! A test that declares this module declares `mod common;` as well: random
 //! numbers come from there.
@@ -34,6 +34,8 @@ pub mod by_hand;
 mod compress;
 mod encode;
 mod inflate;
+mod peer;
 
 pub use compress::Compressor;
 pub use inflate::{Block, Inflater, Kind, Reference};
+pub use peer::{Message, Peer, Sending};

@@ -2,24 +2,24 @@
 """The peer that speaks through the Python library websockets (see README.md).
 
     peer.py server        an echo server on a free port, with the query parameters of README.md
-    peer.py client URL    all cases against sockeye's echo server; exit status 1 if one failed
+    peer.py client URL    the cases without compression against sockeye's echo server; exit status 1 if one failed
+    peer.py deflate JSON  those with compression (see deflate.py)
 
 peer.mjs is its twin: the same parameters, the same cases by the same names.
 """
 import asyncio
 import contextlib
+import json
 import sys
 import time
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.frames import Frame, Opcode
 
-MAX_SIZE = 32 << 20
-CASE_LIMIT = 10  # seconds
-END_LIMIT = 3  # seconds that the end of a connection may take: less than anybody's timeout
+from common import END_LIMIT, MAX_SIZE, Client, Failed, Recording, binary, close, need, same, split, text
+from deflate import DeflateClient
+from extension import ServerFactory, in_use, watched
 
 SIZES = [("0 B", 0), ("1 B", 1), ("125 B", 125), ("126 B", 126), ("65535 B", 65535), ("65536 B", 65536),
          ("1 MiB", 1 << 20), ("16 MiB", 16 << 20)]
@@ -29,57 +29,10 @@ CLOSES = [(str(code), code, REASON) for code in CODES] + [
     ("without a body", None, ""), ("without a reason", 1000, ""), ("with the longest reason", 1000, "é" * 61 + "x")]
 STATUSES = [301, 400, 401, 403, 404, 426, 503]
 PINGS = [("empty", ""), ("short", "hello"), ("not ASCII", "Grüße 🦦"), ("125 bytes", "é" * 62 + "x")]
-OPCODES = {Opcode.TEXT: "text", Opcode.BINARY: "binary", Opcode.CONT: "cont",
-           Opcode.PING: "ping", Opcode.PONG: "pong", Opcode.CLOSE: "close"}
-
-
-def text(size):
-    """Characters of one to four bytes."""
-    return "aé世🦦" * (size // 10) + "a" * (size % 10)
-
-
-def binary(size):
-    return (bytes(range(251)) * (size // 251 + 1))[:size]
-
-
-def split(data, pieces):
-    """Into so many pieces, of as equal a length as can be."""
-    for left in range(pieces, 0, -1):
-        cut = len(data) // left
-        yield data[:cut]
-        data = data[cut:]
-
-
-class Recording:
-    """Of a connection: the frames that came, as "text*:3 cont:2 ping:6869" (* is one with more to come; lengths of
-    data, payloads of control frames in hex)."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.frames = []
-
-    def process_event(self, event):
-        if isinstance(event, Frame):
-            name, data = OPCODES[event.opcode], bytes(event.data)
-            control = event.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
-            self.frames.append("%s%s:%s" % (name, "" if event.fin else "*", data.hex() if control else len(data)))
-        super().process_event(event)
 
 
 class RecordingServer(Recording, ServerConnection):
     pass
-
-
-class RecordingClient(Recording, ClientConnection):
-    pass
-
-
-async def close(conn, code, reason):
-    if code is None:  # the library's own close() always has a code
-        async with conn.send_context():
-            conn.protocol.send_close()
-    else:
-        await conn.close(code, reason)
 
 
 # ---------------------------------------------------------------------------------- server
@@ -102,6 +55,16 @@ def process_request(conn, request):
         if "location" in wishes:
             response.headers["Location"] = wishes["location"]
         return response
+    try:
+        extensions = [] if "extensions" in wishes else [ServerFactory(wishes.get("deflate", ""))]
+    except ValueError as e:
+        return conn.respond(501, str(e))
+    conn.protocol.available_extensions = extensions
+
+
+def process_response(conn, request, response):
+    if "extensions" in query(request):
+        response.headers["Sec-WebSocket-Extensions"] = query(request)["extensions"]
 
 
 def select_subprotocol(conn, offered):
@@ -124,6 +87,10 @@ async def handle(conn):
             "code %d" % conn.close_code,
             "reason " + conn.close_reason,
             "clean %s" % str(clean).lower(),
+            "offered " + conn.request.headers.get("Sec-WebSocket-Extensions", ""),
+            "deflate " + in_use(conn, is_server=True),
+            "window " + (watched(conn).violation if watched(conn) else ""),
+            "sent %d" % (watched(conn).sent if watched(conn) else 0),
             "frames " + " ".join(conn.frames)]))
 
 
@@ -145,7 +112,13 @@ async def play(conn, wishes):
         conn.transport.abort()
     if "close" in wishes:
         await close(conn, int(wishes["close"]) if wishes["close"] else None, wishes.get("reason", ""))
+    if "raw" in wishes:
+        conn.transport.write(bytes.fromhex(wishes["raw"]))
+    if "zeros" in wishes:
+        await conn.send(bytes(int(wishes["zeros"])))
     async for message in conn:
+        if "plain" in wishes and watched(conn):
+            watched(conn).plain = len(message.encode() if isinstance(message, str) else message) % 2 == 1
         if "fragment" in wishes:
             await send_fragmented(conn, message, int(wishes["fragment"]))
         else:
@@ -166,90 +139,23 @@ async def send_fragmented(conn, message, pieces):
 
 async def server():
     async with serve(handle, "127.0.0.1", 0, max_size=MAX_SIZE, ping_interval=None, create_connection=RecordingServer,
-                     process_request=process_request, select_subprotocol=select_subprotocol) as listener:
+                     process_request=process_request, process_response=process_response,
+                     select_subprotocol=select_subprotocol) as listener:
         print("listening on ws://127.0.0.1:%d" % listener.sockets[0].getsockname()[1], flush=True)
         await listener.serve_forever()
 
 
 # ---------------------------------------------------------------------------------- client
 
-class Failed(Exception):
-    pass
+class PlainClient(Client):
+    """The cases without compression."""
 
-
-def need(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def same(got, wanted, what):
-    if got != wanted:
-        raise Failed("%s: %s, expected %s" % (what, brief(got), brief(wanted)))
-
-
-def brief(value):
-    shown = repr(value)
-    return shown if len(shown) <= 200 else "%s… (%d)" % (shown[:200], len(value))
-
-
-class Client:
-    """Runs the cases."""
-
-    def __init__(self, url):
-        self.url = url
-        self.cases = self.failed = 0
-        self.cut = 0  # connections that the server is to find cut off
-
-    async def case(self, name, run, *args):
-        self.cases += 1
-        try:
-            async with asyncio.timeout(CASE_LIMIT):
-                await run(*args)
-        except Exception as e:
-            self.failed += 1
-            print("not ok %s: %s" % (name, str(e) or type(e).__name__), flush=True)
-        else:
-            print("ok %s" % name, flush=True)
-
-    def connect(self, *, subprotocols=None, **wishes):
-        return connect("%s/?%s" % (self.url, urlencode(wishes)), subprotocols=subprotocols, max_size=MAX_SIZE, proxy=None,
-                       ping_interval=None, create_connection=RecordingClient)
-
-    @contextlib.asynccontextmanager
-    async def open(self, **how):
-        """A connection that is closed in good order when the case is through with it."""
-        conn = await self.connect(**how)
-        try:
-            yield conn
-            start = time.monotonic()
-            await close(conn, 1000, "done")
-            await self.check_end(conn, 1000, "done", start, by_us=True)
-        finally:
-            conn.transport.abort()
-
-    @staticmethod
-    async def check_end(conn, code, reason, start, by_us):
-        """Both sides have said the same, and TCP ended in time and by itself."""
-        try:
-            await conn.recv()
-            raise Failed("a message where the end was expected")
-        except ConnectionClosed as e:
-            end = e
-        seconds = time.monotonic() - start
-        need(end.rcvd is not None, "no Close frame came")
-        same((end.rcvd.code, end.rcvd.reason), (code or 1005, reason), "the Close that came")
-        same((end.sent.code, end.sent.reason), (code or 1005, reason), "the Close that was sent")
-        same(end.rcvd_then_sent, not by_us, "closed by the server")
-        body = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
-        same(conn.frames[-1], "close:" + body.hex(), "the last frame")
-        need(end.__cause__ is None, "not a clean end: %r" % end.__cause__)
-        need(seconds < END_LIMIT, "the end took %.1f s" % seconds)
-
-    async def run(self):
+    async def run_cases(self):
         for name, size in SIZES:
             await self.case("echo text %s" % name, self.echo, text(size))
         for name, size in SIZES:
             await self.case("echo binary %s" % name, self.echo, binary(size))
+        await self.case("compression is not offered", self.no_compression)
         await self.case("compression is declined", self.compression)
 
         await self.case("fragments from the peer, text cut inside characters", self.send_fragments, text(100), 100)
@@ -284,9 +190,6 @@ class Client:
 
         await self.case("cut off by us", self.cut_by_us)
         await self.case("cut off by the peer", self.cut_by_peer)
-        print("cut %d" % self.cut)
-        print("cases %d" % self.cases, flush=True)
-        return 1 if self.failed else 0
 
     async def echo(self, message):
         async with self.open() as conn:
@@ -294,11 +197,21 @@ class Client:
             same(await conn.recv(), message, "echo")
 
     async def compression(self):
+        async with self.open(offer="client_max_window_bits", nodeflate="") as conn:
+            same(conn.request.headers["Sec-WebSocket-Extensions"], "permessage-deflate; client_max_window_bits", "offer")
+            await self.uncompressed(conn)
+
+    async def no_compression(self):
         async with self.open() as conn:
-            need("permessage-deflate" in conn.request.headers["Sec-WebSocket-Extensions"], "it was not offered")
-            same(conn.response.headers.get("Sec-WebSocket-Extensions"), None, "extensions")
-            await conn.send("a" * 1000)
-            same(await conn.recv(), "a" * 1000, "echo")
+            same(conn.request.headers.get("Sec-WebSocket-Extensions"), None, "offer")
+            await self.uncompressed(conn)
+
+    @staticmethod
+    async def uncompressed(conn):
+        same(conn.response.headers.get("Sec-WebSocket-Extensions"), None, "extensions")
+        await conn.send("a" * 2000)
+        same(await conn.recv(), "a" * 2000, "echo")
+        same(conn.frames, ["text:2000"], "frames")
 
     async def send_fragments(self, message, pieces, with_pings=False):
         is_text = isinstance(message, str)
@@ -416,7 +329,9 @@ def main():
     if args == ["server"]:
         return asyncio.run(server())
     if len(args) == 2 and args[0] == "client":
-        return asyncio.run(Client(args[1]).run())
+        return asyncio.run(PlainClient(args[1]).run())
+    if len(args) == 2 and args[0] == "deflate":
+        return asyncio.run(DeflateClient(json.loads(args[1])).run())
     print(__doc__, file=sys.stderr)
     return 2
 

@@ -1,10 +1,8 @@
 //! Payloads of compressed messages (RFC 7692, sections 6.2 and 7.2.2): inflated
 //! into scratch room, piece by piece, and from there on what any payload is.
 
-use super::super::compression::Inflation;
 use super::{Context, Frame, Piece, Receiver, narrow};
 use crate::buf::{BLOCK, Input};
-use crate::config::Config;
 use crate::connection::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
 use crate::error::ProtocolError;
 use crate::mask;
@@ -39,9 +37,10 @@ impl Receiver {
         // An unfinished character goes on where it stopped.
         let carried = self.text.take_carry(scratch);
         let room = scratch.len().min(BLOCK) - carried;
-        let (left, error) = self.most(context.config, inflation);
         // One byte more than may come: whether it comes makes the difference.
-        let room = if left < room as u64 { narrow(left) + 1 } else { room };
+        let left = context.config.max_message_len.saturating_sub(self.message_len);
+        let most = left.saturating_add(1).min(inflation.unjudged(self.message_len));
+        let room = if most < room as u64 { narrow(most) } else { room };
 
         let is_masked = self.key != [0; 4];
         if is_masked {
@@ -60,8 +59,11 @@ impl Receiver {
         let produced = if is_too_long { narrow(left) } else { progress.produced };
         self.message_len += produced as u64;
         let mut ended = false;
+        let ends = self.remaining == 0 && fin && !inflation.is_pending();
         if is_too_long {
-            self.frame = Frame::Invalid(error);
+            self.frame = Frame::Invalid(ProtocolError::MessageTooLong);
+        } else if inflation.has_grown_too_much(self.message_len, ends) {
+            self.frame = Frame::Invalid(ProtocolError::CompressionRatioTooHigh);
         } else if result.is_err() {
             self.frame = Frame::Invalid(ProtocolError::CompressedDataInvalid);
         } else if self.remaining == 0 && !inflation.is_pending() {
@@ -77,17 +79,6 @@ impl Receiver {
             Some(MessageKind::Text) => self.text_piece(bytes, ended),
             _ => self.binary_piece(bytes, ended),
         })
-    }
-
-    /// How many bytes more may come out, and what it is that allows no more.
-    fn most(&self, config: &Config, inflation: &Inflation) -> (u64, ProtocolError) {
-        let (max, error) = match inflation.max_len() {
-            Some(max) if max < config.max_message_len => {
-                (max, ProtocolError::CompressionRatioTooHigh)
-            }
-            _ => (config.max_message_len, ProtocolError::MessageTooLong),
-        };
-        (max.saturating_sub(self.message_len), error)
     }
 
     fn binary_piece<'b>(&self, bytes: &'b mut [u8], ended: bool) -> Option<Piece<'b>> {

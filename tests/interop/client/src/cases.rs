@@ -117,7 +117,7 @@ fn binary(size: usize) -> Message<'static> {
 }
 
 /// Into so many pieces, of as equal a length as can be.
-fn split(data: &[u8], pieces: usize) -> Vec<&[u8]> {
+pub fn split(data: &[u8], pieces: usize) -> Vec<&[u8]> {
     let mut rest = data;
     let cut = |left| {
         let (piece, behind) = rest.split_at(rest.len() / left);
@@ -127,7 +127,7 @@ fn split(data: &[u8], pieces: usize) -> Vec<&[u8]> {
     (1..=pieces).rev().map(cut).collect()
 }
 
-fn frame_name(message: &Message<'_>) -> &'static str {
+pub fn frame_name(message: &Message<'_>) -> &'static str {
     if message.as_text().is_some() { "text" } else { "binary" }
 }
 

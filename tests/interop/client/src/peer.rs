@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use sockeye::deflate::Params;
 use sockeye::net::{self, Endpoint};
 use sockeye::{Cause, CloseCode, CloseFrame, Closed, Message, Side};
 use url::form_urlencoded::Serializer;
@@ -70,6 +71,18 @@ impl<'p> Peer<'p> {
         key: &str,
         body: impl FnOnce(&mut dyn Socket) -> Outcome,
     ) -> Result<Report, Box<dyn Error>> {
+        let report = self.talk(endpoint, key, body)?;
+        report.check_deflate("", None)?;
+        Ok(report)
+    }
+
+    /// The same, whatever was agreed on about compression.
+    pub fn talk(
+        &self,
+        endpoint: Endpoint,
+        key: &str,
+        body: impl FnOnce(&mut dyn Socket) -> Outcome,
+    ) -> Result<Report, Box<dyn Error>> {
         let mut ws = self.open(endpoint)?;
         body(&mut *ws)?;
         let started = Instant::now();
@@ -103,8 +116,9 @@ impl Report {
     }
 
     /// The frames that the peer got, such as `text*:3`, `cont:2`, `ping:6869`:
-    /// with `*` if it is not the last of its message, with the length of data
-    /// and the payload of control frames in hex.
+    /// with `*` if it is not the last of its message and `~` before that if it
+    /// has RSV1, with the length of data on the wire and the payload of control
+    /// frames in hex.
     pub fn frames(&self) -> Result<Vec<&str>, String> {
         Ok(self.get("frames")?.split_whitespace().collect())
     }
@@ -120,6 +134,15 @@ impl Report {
         let frames = self.frames()?;
         let named = frames.into_iter().filter(|f| f.split(':').next() == Some(name)).collect();
         same(&named, &wanted.iter().map(String::as_str).collect::<Vec<_>>(), name)
+    }
+
+    /// The peer was offered this, compressed by these parameters, and found no
+    /// reference to what is outside of our window.
+    pub fn check_deflate(&self, offered: &str, agreed: Option<Params>) -> Outcome {
+        let agreed = agreed.map(|params| params.to_string()).unwrap_or_default();
+        same(self.get("offered")?, offered, "offered")?;
+        same(self.get("deflate")?, &*agreed, "agreed on for the peer")?;
+        same(self.get("window")?, "", "window")
     }
 
     /// The peer got this Close frame, and found the end clean.
