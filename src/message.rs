@@ -177,7 +177,7 @@ pub enum Incoming<'a> {
 /// }
 /// assert_eq!(messages, [Message::from("Hello")]);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembler {
     /// The message in progress.
     begun: Option<MessageKind>,
@@ -186,12 +186,34 @@ pub struct Assembler {
     binary: Vec<u8>,
     /// Memory for the next message, lent by the caller.
     spare: Vec<u8>,
+    /// The longest that a message can be.
+    max_len: usize,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Assembler {
     /// An assembler that owns no memory.
     pub const fn new() -> Self {
-        Self { begun: None, text: String::new(), binary: Vec::new(), spare: Vec::new() }
+        Self {
+            begun: None,
+            text: String::new(),
+            binary: Vec::new(),
+            spare: Vec::new(),
+            max_len: usize::MAX,
+        }
+    }
+
+    /// Tells it that no message is longer than this, as
+    /// [`Config::max_message_len`](crate::Config::max_message_len) has it: its
+    /// memory never grows beyond. Otherwise up to twice as much is asked for as
+    /// has come.
+    pub fn set_max_len(&mut self, len: u64) {
+        self.max_len = usize::try_from(len).unwrap_or(usize::MAX);
     }
 
     /// Takes the next event of a connection. `None`: it was a chunk, and its
@@ -258,7 +280,8 @@ impl Assembler {
             self.text = String::from_utf8(self.take_buffer()).unwrap_or_default();
         }
         let text = chunk.as_str();
-        let more = growth(self.text.len(), self.text.capacity(), text.len(), chunk.remaining());
+        let room = (self.text.len(), self.text.capacity(), self.max_len);
+        let more = growth(room, text.len(), chunk.remaining());
         self.text.reserve_exact(more);
         self.text.push_str(text);
         chunk.is_last().then(|| {
@@ -278,8 +301,8 @@ impl Assembler {
             self.binary = self.take_buffer();
         }
         let bytes = chunk.as_bytes();
-        let more =
-            growth(self.binary.len(), self.binary.capacity(), bytes.len(), chunk.remaining());
+        let room = (self.binary.len(), self.binary.capacity(), self.max_len);
+        let more = growth(room, bytes.len(), chunk.remaining());
         self.binary.reserve_exact(more);
         self.binary.extend_from_slice(bytes);
         chunk.is_last().then(|| {
@@ -302,22 +325,18 @@ impl Assembler {
 
 /// How much room to ask for behind `len` bytes so that `added` fit: memory
 /// doubles with what has come, and grows no further than to what is announced
-/// of the message's `rest`. Where nothing is announced it may be as good as
-/// over, so long ones grow by less.
-fn growth(len: usize, capacity: usize, added: usize, rest: Option<u64>) -> usize {
+/// of the message's `rest`, or to the longest that a message can be.
+fn growth(
+    (len, capacity, max_len): (usize, usize, usize),
+    added: usize,
+    rest: Option<u64>,
+) -> usize {
     let needed = len + added;
     if needed <= capacity {
         return added;
     }
-    let grown = match rest {
-        None if capacity >= LONG_LEN => capacity.saturating_add(capacity / 8),
-        _ => capacity.saturating_mul(2),
-    };
     let rest = rest.and_then(|rest| usize::try_from(rest).ok()).unwrap_or(usize::MAX);
-    let most = needed.saturating_add(rest);
     // Text may be an unfinished character short of what was announced.
-    grown.clamp(needed, most) - len
+    let most = needed.saturating_add(rest).min(max_len.max(needed));
+    capacity.saturating_mul(2).clamp(needed, most) - len
 }
-
-/// Bytes from which on memory is not doubled for what nobody has announced.
-const LONG_LEN: usize = 1 << 20;

@@ -19,7 +19,7 @@ use crate::frame::{self, RSV1};
 /// client costs no encoding, and a clone costs a count.
 ///
 /// To connections that compress it goes compressed, if it is as long as
-/// [`DeflateConfig::min_len`](crate::DeflateConfig::min_len) and becomes
+/// `DeflateConfig::min_len` and becomes
 /// shorter. That is done once for each size of window, by the first connection
 /// that needs it, and by itself: no context has a part in it. A connection that
 /// keeps a context forgets it then, since the peer's no longer agrees with it.

@@ -63,6 +63,7 @@ impl Intake {
         let room = room(&mut self.scratch, lends);
         let lent = room.len();
         let (mut input, unread) = self.inbox.open(room);
+        self.assembler.set_max_len(ws.config().max_message_len);
         let mut incoming = None;
         while let Some(event) = ws.receive(&mut input, out) {
             incoming = self.assembler.push(event);
