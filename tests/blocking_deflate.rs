@@ -25,15 +25,6 @@ fn configs() -> [Arc<Config>; 2] {
     [compressing(|_| {}), compressing(|deflate| deflate.params = vec![Params::NO_CONTEXT_TAKEOVER])]
 }
 
-/// Text that shrinks to little, and says where it is cut.
-fn text(len: usize) -> String {
-    (0..)
-        .flat_map(|n: usize| format!("line {n}, ").into_bytes())
-        .take(len)
-        .map(char::from)
-        .collect()
-}
-
 #[test]
 fn messages_of_every_length_go_both_ways() {
     for config in configs() {
@@ -46,7 +37,9 @@ fn messages_of_every_length_go_both_ways() {
             assert_eq!(server.connection().deflate_params(), client.connection().deflate_params());
             let server = Task::start(move || echo(&mut server));
             for len in [0, 1, 63, 64, 125, 126, 4096, 16_383, 16_384, 65_536, 3_000_001] {
-                for message in [Message::from(text(len)), Message::from(Random(7).bytes(len))] {
+                for message in
+                    [Message::from(numbered_lines(len)), Message::from(Random(7).bytes(len))]
+                {
                     client.send(&message).unwrap();
                     let back = client.read().unwrap().unwrap();
                     assert!(back == message, "{:?} of {len} bytes", message.kind());
@@ -64,12 +57,12 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
         for len in [64, 4096, 100_000] {
             for role in ROLES {
                 let (mut ws, mut peer) = open_compressing(role);
-                ws.send(text(len)).unwrap();
-                ws.queue(text(len)).unwrap();
+                ws.send(numbered_lines(len)).unwrap();
+                ws.queue(numbered_lines(len)).unwrap();
                 ws.flush().unwrap();
                 ws.command(|ws, out| {
                     ws.compress_next(Compress::No);
-                    ws.send_text(&text(len), out)
+                    ws.send_text(&numbered_lines(len), out)
                 })
                 .unwrap();
                 for (first, is_shorter) in [(0xc1, true), (0xc1, true), (0x81, false)] {
@@ -84,18 +77,18 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
 #[test]
 fn prepared_messages_are_compressed_once_for_all() {
     bounded(|| {
-        let news = PreparedMessage::text(&text(10_000));
+        let news = PreparedMessage::text(&numbered_lines(10_000));
         let config = compressing(|_| {});
         let (mut client, mut server) = pair(&config);
         let sender = Task::start(move || {
             server.send_prepared(&news).unwrap();
-            server.send(text(500)).unwrap();
+            server.send(numbered_lines(500)).unwrap();
             server.queue_prepared(&news).unwrap();
-            server.send(text(500)).unwrap();
+            server.send(numbered_lines(500)).unwrap();
             server
         });
         for len in [10_000, 500, 10_000, 500] {
-            assert_eq!(client.read().unwrap(), Some(text(len).into()));
+            assert_eq!(client.read().unwrap(), Some(numbered_lines(len).into()));
         }
         drop(sender.join());
     });
@@ -105,7 +98,7 @@ fn prepared_messages_are_compressed_once_for_all() {
 fn events_come_in_chunks_and_ready_does_not_wait_while_there_are_more() {
     bounded(|| {
         let (mut client, mut server) = pair(&compressing(|_| {}));
-        server.send(text(1 << 20)).unwrap();
+        server.send(numbered_lines(1 << 20)).unwrap();
         // The server says nothing more: whoever waited for it would hang.
         let (mut len, mut chunks) = (0, 0);
         let mut ended = false;
@@ -131,14 +124,14 @@ fn messages_in_fragments_may_alternate_on_one_thread() {
         // Each holds a context from the first fragment to the last.
         for fin in [false, false, true] {
             for (n, (client, _)) in [&mut a, &mut b].into_iter().enumerate() {
-                let piece = text(1000 + n);
+                let piece = numbered_lines(1000 + n);
                 client
                     .command(|ws, out| ws.send_text_fragment(piece.as_bytes(), fin, out))
                     .unwrap();
             }
         }
         for (n, (_, server)) in [&mut a, &mut b].into_iter().enumerate() {
-            assert_eq!(server.read().unwrap(), Some(text(1000 + n).repeat(3).into()));
+            assert_eq!(server.read().unwrap(), Some(numbered_lines(1000 + n).repeat(3).into()));
         }
     });
 }
@@ -158,14 +151,14 @@ fn a_split_connection_compresses_too() {
             });
             let sending = Task::start(move || {
                 for len in [10_000, 100, 1 << 20] {
-                    sender.send(text(len)).unwrap();
+                    sender.send(numbered_lines(len)).unwrap();
                 }
             });
             for len in [1000, 300_000] {
-                client.send(text(len)).unwrap();
+                client.send(numbered_lines(len)).unwrap();
             }
             for len in [10_000, 100, 1 << 20] {
-                assert_eq!(client.read().unwrap(), Some(text(len).into()));
+                assert_eq!(client.read().unwrap(), Some(numbered_lines(len).into()));
             }
             sending.join();
             client.close(CloseCode::NORMAL_CLOSURE, "").unwrap();

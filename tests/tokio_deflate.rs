@@ -39,15 +39,6 @@ fn agreed(
     (WebSocket::from_parts(client, client_end, b""), WebSocket::from_parts(server, server_end, b""))
 }
 
-/// Text that shrinks to little, and says where it is cut.
-fn text(len: usize) -> String {
-    (0..)
-        .flat_map(|n: usize| format!("line {n}, ").into_bytes())
-        .take(len)
-        .map(char::from)
-        .collect()
-}
-
 #[test]
 fn both_ends_agree_in_the_opening_handshake() {
     run(|| async {
@@ -71,7 +62,7 @@ fn messages_of_every_length_go_both_ways() {
             let (mut client, mut server) = agreed(&compressing(|_| {}), params);
             let server = tokio::spawn(async move { echo(&mut server).await });
             for len in [0, 1, 63, 64, 126, 4096, 16_384, 65_536, 3_000_001] {
-                for message in [Message::from(text(len)), bytes_of(len).into()] {
+                for message in [Message::from(numbered_lines(len)), bytes_of(len).into()] {
                     client.send(&message).await.unwrap();
                     let back = client.read().await.unwrap().unwrap();
                     assert!(back == message, "{:?} of {len} bytes", message.kind());
@@ -96,12 +87,12 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
         let peer_role = if role == Role::Client { Role::Server } else { Role::Client };
         let mut peer = Peer::new(peer_role, theirs);
         for len in [64, 4096, 100_000] {
-            ws.send(text(len)).await.unwrap();
-            ws.queue(text(len)).unwrap();
+            ws.send(numbered_lines(len)).await.unwrap();
+            ws.queue(numbered_lines(len)).unwrap();
             ws.flush().await.unwrap();
             ws.command(|ws, out| {
                 ws.compress_next(Compress::No);
-                ws.send_text(&text(len), out)
+                ws.send_text(&numbered_lines(len), out)
             })
             .await
             .unwrap();
@@ -119,7 +110,7 @@ fn events_come_in_chunks_and_ready_does_not_wait_while_there_are_more() {
         let (mut client, mut server) = agreed(&compressing(|_| {}), Params::default());
         // The server says nothing more: whoever waited for it would hang.
         let server = tokio::spawn(async move {
-            server.send(text(1 << 20)).await.unwrap();
+            server.send(numbered_lines(1 << 20)).await.unwrap();
             server
         });
         let (mut len, mut ended) = (0, false);
@@ -141,20 +132,20 @@ fn a_split_connection_compresses_too() {
         for params in [Params::default(), Params::NO_CONTEXT_TAKEOVER] {
             let (mut client, server) = agreed(&compressing(|_| {}), params);
             let (mut reader, sender) = server.split();
-            let news = PreparedMessage::text(&text(10_000));
+            let news = PreparedMessage::text(&numbered_lines(10_000));
             let sending = tokio::spawn(async move {
-                sender.send(text(100)).await.unwrap();
+                sender.send(numbered_lines(100)).await.unwrap();
                 sender.send_prepared(&news).await.unwrap();
                 sender.queue_prepared(&news).unwrap();
-                sender.send(text(1 << 20)).await.unwrap();
+                sender.send(numbered_lines(1 << 20)).await.unwrap();
             });
             let reading = tokio::spawn(async move { reader.read().await });
-            client.send(text(300_000)).await.unwrap();
+            client.send(numbered_lines(300_000)).await.unwrap();
             for len in [100, 10_000, 10_000, 1 << 20] {
-                assert_eq!(client.read().await.unwrap(), Some(text(len).into()));
+                assert_eq!(client.read().await.unwrap(), Some(numbered_lines(len).into()));
             }
             sending.await.unwrap();
-            assert_eq!(reading.await.unwrap().unwrap(), Some(text(300_000).into()));
+            assert_eq!(reading.await.unwrap().unwrap(), Some(numbered_lines(300_000).into()));
         }
     });
 }
@@ -165,12 +156,12 @@ fn as_a_stream_and_a_sink_it_compresses_too() {
         let (mut client, mut server) = agreed(&compressing(|_| {}), Params::NO_CONTEXT_TAKEOVER);
         let sending = tokio::spawn(async move {
             for len in [100, 200_000] {
-                SinkExt::send(&mut client, Message::from(text(len))).await.unwrap();
+                SinkExt::send(&mut client, Message::from(numbered_lines(len))).await.unwrap();
             }
             SinkExt::close(&mut client).await.unwrap();
         });
-        assert_eq!(server.next().await.unwrap().unwrap(), text(100).into());
-        assert_eq!(server.next().await.unwrap().unwrap(), text(200_000).into());
+        assert_eq!(server.next().await.unwrap().unwrap(), numbered_lines(100).into());
+        assert_eq!(server.next().await.unwrap().unwrap(), numbered_lines(200_000).into());
         assert!(server.next().await.is_none());
         sending.await.unwrap();
     });
@@ -185,7 +176,7 @@ fn many_connections_of_one_thread_borrow_its_contexts() {
         // Each holds a context from the first fragment to the last.
         for fin in [false, false, true] {
             for (n, (client, _)) in pairs.iter_mut().enumerate() {
-                let piece = text(1000 + n);
+                let piece = numbered_lines(1000 + n);
                 let send = |ws: &mut Connection, out: &mut dyn sockeye::Output| {
                     ws.send_text_fragment(piece.as_bytes(), fin, out)
                 };
@@ -193,7 +184,10 @@ fn many_connections_of_one_thread_borrow_its_contexts() {
             }
         }
         for (n, (_, server)) in pairs.iter_mut().enumerate() {
-            assert_eq!(server.read().await.unwrap(), Some(text(1000 + n).repeat(3).into()));
+            assert_eq!(
+                server.read().await.unwrap(),
+                Some(numbered_lines(1000 + n).repeat(3).into())
+            );
         }
     });
 }
@@ -207,7 +201,7 @@ fn an_idle_compressor_is_freed_when_its_time_comes() {
         let reading = tokio::spawn(async move {
             let mut lens = Vec::new();
             while let Some(message) = client.read().await.unwrap() {
-                assert_eq!(message, text(message.as_bytes().len()).into());
+                assert_eq!(message, numbered_lines(message.as_bytes().len()).into());
                 lens.push(message.as_bytes().len());
             }
             lens
@@ -219,7 +213,7 @@ fn an_idle_compressor_is_freed_when_its_time_comes() {
             let len = server
                 .command(|ws, out| {
                     let mut made = Vec::new();
-                    ws.send_text(&text(5000), &mut made)?;
+                    ws.send_text(&numbered_lines(5000), &mut made)?;
                     out.append(&made);
                     Ok(made.len())
                 })
@@ -250,7 +244,7 @@ fn an_idle_compressor_of_a_split_connection_is_freed_too() {
             tokio::time::sleep(pause).await;
             let send = |ws: &mut Connection, out: &mut dyn sockeye::Output| {
                 let mut made = Vec::new();
-                ws.send_text(&text(5000), &mut made)?;
+                ws.send_text(&numbered_lines(5000), &mut made)?;
                 out.append(&made);
                 Ok(made.len())
             };

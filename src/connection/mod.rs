@@ -14,6 +14,7 @@ mod event;
 mod prepared;
 mod receive;
 mod send;
+mod sender;
 mod timer;
 
 use alloc::boxed::Box;
@@ -22,7 +23,7 @@ use alloc::sync::Arc;
 use self::closing::Closing;
 use self::compression::Compression;
 use self::receive::{Context, Piece, Receiver};
-use self::send::Sender;
+use self::sender::Sender;
 use self::timer::{Happened, Timers};
 use crate::buf::{Input, Output};
 use crate::config::Config;

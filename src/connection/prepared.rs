@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::compression::Deflation;
 use super::event::MessageKind;
-use super::send::opcode_of;
+use super::sender::opcode_of;
 #[cfg(feature = "deflate")]
 use crate::deflate::WindowBits;
 use crate::frame::FrameHeader;

@@ -4,8 +4,11 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::params::{NAME, Params, WindowBits};
+use super::params::{Params, WindowBits};
 use crate::extension::{self, Extension};
+
+/// The name of the extension.
+const NAME: &str = "permessage-deflate";
 
 /// One element of what a client offers, as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,12 +31,19 @@ impl Offer {
     /// What a client writes that is ready for `params`, and for anything that
     /// asks less of either end: it always lets the server limit its window.
     pub fn new(params: &Params) -> Self {
+        let reply = Self::reply(params);
+        Self { client_max_window_bits: Some(reply.client_max_window_bits.flatten()), ..reply }
+    }
+
+    /// The same as an element of a reply, which says all that is not the
+    /// default.
+    fn reply(params: &Params) -> Self {
         let limit = |bits: WindowBits| Some(bits).filter(|&bits| bits != WindowBits::MAX);
         Self {
             server_no_context_takeover: params.server_no_context_takeover,
             client_no_context_takeover: params.client_no_context_takeover,
             server_max_window_bits: limit(params.server_max_window_bits),
-            client_max_window_bits: Some(limit(params.client_max_window_bits)),
+            client_max_window_bits: limit(params.client_max_window_bits).map(Some),
         }
     }
 
@@ -147,6 +157,13 @@ impl fmt::Display for Offer {
     }
 }
 
+/// As an element of a reply, which says all that is not the default.
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Offer::reply(self).fmt(f)
+    }
+}
+
 /// Reads one element, the inverse of `Display`.
 impl FromStr for Offer {
     type Err = InvalidReply;
@@ -197,11 +214,11 @@ impl Agreement {
 
 impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.params.fmt(f)?;
-        if self.confirms_server_window && self.params.server_max_window_bits == WindowBits::MAX {
-            write!(f, "; server_max_window_bits={}", WindowBits::MAX)?;
+        let mut reply = Offer::reply(&self.params);
+        if self.confirms_server_window {
+            reply.server_max_window_bits = Some(self.params.server_max_window_bits);
         }
-        Ok(())
+        reply.fmt(f)
     }
 }
 

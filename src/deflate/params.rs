@@ -2,9 +2,6 @@
 
 use core::fmt;
 
-/// The name of the extension.
-pub(super) const NAME: &str = "permessage-deflate";
-
 /// The size of an LZ77 window as its base-2 logarithm, 8 to 15: 256 bytes to
 /// 32 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,24 +88,4 @@ impl Params {
         server_max_window_bits: WindowBits::MAX,
         client_max_window_bits: WindowBits::MAX,
     };
-}
-
-/// As a reply that says all that is not the default.
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(NAME)?;
-        if self.server_no_context_takeover {
-            f.write_str("; server_no_context_takeover")?;
-        }
-        if self.client_no_context_takeover {
-            f.write_str("; client_no_context_takeover")?;
-        }
-        if self.server_max_window_bits != WindowBits::MAX {
-            write!(f, "; server_max_window_bits={}", self.server_max_window_bits)?;
-        }
-        if self.client_max_window_bits != WindowBits::MAX {
-            write!(f, "; client_max_window_bits={}", self.client_max_window_bits)?;
-        }
-        Ok(())
-    }
 }

@@ -11,10 +11,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::build::BuildError;
-use super::client::Response;
 use super::head::{self, Headers};
 use super::reject::Rejection;
 use super::request::{Answer, Request};
+use super::response::Response;
 use super::server::Server;
 use crate::config::Config;
 use crate::connection::Connection;

@@ -18,12 +18,13 @@ mod refusal;
 mod reject;
 mod request;
 mod request_error;
+mod response;
 mod server;
 
 pub use crate::extension::Extension;
 pub use accept_key::accept_key;
 pub use build::BuildError;
-pub use client::{Client, ClientRequest, Reply, Response, ResponseError};
+pub use client::{Client, ClientRequest, Reply};
 pub use head::{HeadError, Headers};
 #[cfg(feature = "http")]
 pub use http::upgrade;
@@ -31,4 +32,5 @@ pub use refusal::Refusal;
 pub use reject::Rejection;
 pub use request::{Accept, Answer, Request};
 pub use request_error::RequestError;
+pub use response::{Response, ResponseError};
 pub use server::Server;

@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use super::inbox::{Inbox, Scratch};
+use super::inbox::{Inbox, Scratch, Unread};
+use crate::buf::Input;
 use crate::connection::{Connection, Event};
 use crate::message::{Assembler, Incoming, Message};
 
@@ -35,17 +36,9 @@ impl Intake {
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Event<'_>> {
-        if self.inflated >= TURN_LEN {
-            return None;
-        }
-        let lends = self.has_more(ws) && ws.may_inflate();
-        self.rest_if_done(ws);
-        let room = room(&mut self.scratch, lends);
-        let lent = room.len();
-        let (mut input, unread) = self.inbox.open(room);
-        let event = ws.receive(&mut input, out);
-        unread.leave(input.len());
-        self.inflated += lent - input.scratch_len();
+        let (mut opened, _) = self.open(ws)?;
+        let event = ws.receive(&mut opened.input, out);
+        opened.leave();
         event
     }
 
@@ -55,25 +48,35 @@ impl Intake {
         ws: &mut Connection,
         out: &mut Vec<u8>,
     ) -> Option<Incoming<'_>> {
+        let (mut opened, assembler) = self.open(ws)?;
+        assembler.set_max_len(ws.config().max_message_len);
+        let mut incoming = None;
+        while let Some(event) = ws.receive(&mut opened.input, out) {
+            incoming = assembler.push(event);
+            if incoming.is_some() {
+                break;
+            }
+        }
+        opened.leave();
+        incoming
+    }
+
+    /// What there is to process, with scratch room if there may be something to
+    /// inflate. `None`: the turn is over.
+    fn open(&mut self, ws: &Connection) -> Option<(Opened<'_>, &mut Assembler)> {
         if self.inflated >= TURN_LEN {
             return None;
         }
         let lends = self.has_more(ws) && ws.may_inflate();
         self.rest_if_done(ws);
-        let room = room(&mut self.scratch, lends);
+        let room = match lends {
+            true => self.scratch.get_or_insert_with(Scratch::lease).room(),
+            false => &mut [],
+        };
         let lent = room.len();
-        let (mut input, unread) = self.inbox.open(room);
-        self.assembler.set_max_len(ws.config().max_message_len);
-        let mut incoming = None;
-        while let Some(event) = ws.receive(&mut input, out) {
-            incoming = self.assembler.push(event);
-            if incoming.is_some() {
-                break;
-            }
-        }
-        unread.leave(input.len());
-        self.inflated += lent - input.scratch_len();
-        incoming
+        let (input, unread) = self.inbox.open(room);
+        let opened = Opened { input, unread, lent, inflated: &mut self.inflated };
+        Some((opened, &mut self.assembler))
     }
 
     /// The next whole message, copied; all else is passed over. `None`: all
@@ -132,10 +135,18 @@ impl Intake {
     }
 }
 
-/// Scratch room, if it is lent.
-fn room(scratch: &mut Option<Scratch>, lends: bool) -> &mut [u8] {
-    match lends {
-        true => scratch.get_or_insert_with(Scratch::lease).room(),
-        false => &mut [],
+/// Input that the engine is at work on, and who has to be told what it left.
+struct Opened<'a> {
+    input: Input<'a>,
+    unread: Unread<'a>,
+    /// Bytes of scratch room at first.
+    lent: usize,
+    inflated: &'a mut usize,
+}
+
+impl Opened<'_> {
+    fn leave(self) {
+        self.unread.leave(self.input.len());
+        *self.inflated += self.lent - self.input.scratch_len();
     }
 }

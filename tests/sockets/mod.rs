@@ -358,6 +358,12 @@ pub fn bytes_of(len: usize) -> Vec<u8> {
     (0..=250).cycle().take(len).collect()
 }
 
+/// Text that can be compressed to little, and says where it was cut.
+pub fn numbered_lines(len: usize) -> String {
+    let lines = (0..).flat_map(|n: usize| format!("line {n}, ").into_bytes());
+    lines.take(len).map(char::from).collect()
+}
+
 /// A text and a binary message of `len` bytes.
 pub fn messages_of(len: usize) -> [Message<'static>; 2] {
     [text_of(len).into(), bytes_of(len).into()]

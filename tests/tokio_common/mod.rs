@@ -24,7 +24,7 @@ use crate::common::{Frame, sent_frames};
 pub(crate) use crate::sockets::assert_shape;
 pub use crate::sockets::{
     CODES, REASON, ROLES, Role, Task, bounded, bytes_of, code, config, defaults, header,
-    messages_of, reply, request, text_of,
+    messages_of, numbered_lines, reply, request, text_of,
 };
 pub use link::*;
 

@@ -1,0 +1,284 @@
+//! Payloads to frames: masks, fragments, and whether a message is compressed
+//! (RFC 6455, sections 5.2 to 5.4; RFC 7692, section 6.1).
+
+use alloc::boxed::Box;
+
+use super::compression::Deflation;
+use super::event::MessageKind;
+use crate::buf::Output;
+use crate::control::MAX_CONTROL_LEN;
+use crate::error::SendError;
+use crate::frame::{EncodedHeader, FrameHeader, Opcode, RSV1, encoded_len};
+use crate::mask;
+use crate::seed::KeyGenerator;
+use crate::utf8::Utf8Decoder;
+
+/// What goes out. Knows whether to mask, and the message in progress.
+#[derive(Debug)]
+pub(super) struct Sender {
+    /// A client's; a server masks nothing.
+    keys: Option<Box<KeyGenerator>>,
+    /// The fragmented message in progress.
+    message: Option<MessageKind>,
+    /// It is compressed.
+    compressed: bool,
+    /// Where its text was cut.
+    text: Utf8Decoder,
+}
+
+impl Sender {
+    pub(super) const fn new(keys: Option<Box<KeyGenerator>>) -> Self {
+        Self { keys, message: None, compressed: false, text: Utf8Decoder::new() }
+    }
+
+    #[inline]
+    pub(super) fn is_server(&self) -> bool {
+        self.keys.is_none()
+    }
+
+    /// Bytes that a frame takes on the wire.
+    #[inline]
+    pub(super) fn frame_len(&self, payload_len: usize) -> usize {
+        payload_len.saturating_add(encoded_len(payload_len as u64, !self.is_server()))
+    }
+
+    fn next_key(&mut self) -> Option<[u8; 4]> {
+        self.keys.as_mut().map(|keys| keys.masking_key())
+    }
+
+    /// Appends one frame, whole, or fails with [`SendError::OutputFull`].
+    #[inline]
+    pub(super) fn frame(
+        &mut self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let needed = self.frame_len(payload.len());
+        if !out.has_room(needed) {
+            return Err(SendError::OutputFull { needed });
+        }
+        self.write(FrameHeader::new(fin, opcode, None, payload.len() as u64), payload, out);
+        Ok(())
+    }
+
+    /// Appends one frame that there is room for, masked by a client.
+    #[inline]
+    fn write(&mut self, mut header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
+        header.mask = self.next_key();
+        out.append(header.encode().as_bytes());
+        match header.mask {
+            Some(key) => out.append_masked(payload, key),
+            None => {
+                out.append(payload);
+            }
+        }
+    }
+
+    /// Appends a message of one frame.
+    #[inline]
+    pub(super) fn message(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        deflation: Option<&mut Deflation>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        self.check_no_message()?;
+        match deflation {
+            None => self.frame(true, opcode_of(kind), payload, out),
+            Some(deflation) => {
+                self.data_frame(true, opcode_of(kind), payload, deflation, out).map(|_| ())
+            }
+        }
+    }
+
+    /// Appends one fragment of a message; the first begins it.
+    pub(super) fn fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        deflation: Option<&mut Deflation>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        let mut next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
+        match deflation {
+            None => self.frame(fin, next.opcode, payload, out)?,
+            Some(deflation) => {
+                next.compressed = self.data_frame(fin, next.opcode, payload, deflation, out)?;
+            }
+        }
+        self.commit(next);
+        Ok(())
+    }
+
+    /// Appends a data frame where compression was agreed on. True: its message
+    /// is compressed.
+    fn data_frame(
+        &mut self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        deflation: &mut Deflation,
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<bool, SendError> {
+        let begins = opcode != Opcode::CONTINUATION;
+        let compressed =
+            if begins { deflation.applies(payload.len(), fin) } else { self.compressed };
+        if compressed {
+            // Once it is compressed there is no way back.
+            let needed = self.frame_len(deflation.bound(payload.len()));
+            if !out.has_room(needed) {
+                return Err(SendError::OutputFull { needed });
+            }
+            let made = deflation.deflate(payload, begins, fin);
+            let bytes = made.unwrap_or(payload);
+            let mut header = FrameHeader::new(fin, opcode, None, bytes.len() as u64);
+            // RFC 7692, section 6: of the first frame only.
+            header.rsv = if begins && made.is_some() { RSV1 } else { 0 };
+            self.write(header, bytes, out);
+            if fin {
+                deflation.end_message();
+            }
+        } else {
+            self.frame(fin, opcode, payload, out)?;
+        }
+        if begins {
+            deflation.begun();
+        }
+        Ok(compressed)
+    }
+
+    /// Appends a Ping or Pong.
+    pub(super) fn control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_LEN {
+            return Err(SendError::ControlTooLong);
+        }
+        self.frame(true, opcode, payload, out)
+    }
+
+    /// The header of a fragment whose payload follows by other means; a
+    /// client's payload is masked in place.
+    pub(super) fn begin(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut [u8],
+        fin: bool,
+    ) -> Result<EncodedHeader, SendError> {
+        let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
+        if next.compressed {
+            return Err(SendError::MessageCompressed);
+        }
+        let key = self.next_key();
+        if let Some(key) = key {
+            mask::apply(payload, key);
+        }
+        let header = FrameHeader::new(fin, next.opcode, key, payload.len() as u64);
+        self.commit(next);
+        Ok(header.encode())
+    }
+
+    /// The header of a fragment whose payload follows by other means, as it is.
+    pub(super) fn begin_unmasked(
+        &mut self,
+        payload: Payload<'_>,
+        fin: bool,
+    ) -> Result<EncodedHeader, SendError> {
+        self.check_unmasked()?;
+        let next = self.next_fragment(payload, fin)?;
+        if next.compressed {
+            return Err(SendError::MessageCompressed);
+        }
+        let len = payload.as_bytes().len() as u64;
+        let header = FrameHeader::new(fin, next.opcode, None, len);
+        self.commit(next);
+        Ok(header.encode())
+    }
+
+    /// What sending this fragment would lead to, if it may be sent.
+    fn next_fragment(&self, payload: Payload<'_>, fin: bool) -> Result<Fragment, SendError> {
+        let kind = payload.kind();
+        let opcode = match self.message {
+            None => opcode_of(kind),
+            Some(begun) if begun == kind => Opcode::CONTINUATION,
+            Some(_) => return Err(SendError::FragmentInProgress),
+        };
+        let mut text = self.text;
+        if kind == MessageKind::Text {
+            let is_known = matches!(payload, Payload::Text(_)) && text.is_at_boundary();
+            if !is_known {
+                text.check(payload.as_bytes()).map_err(|_| SendError::InvalidText)?;
+            }
+            if fin && !text.is_at_boundary() {
+                return Err(SendError::InvalidText);
+            }
+        }
+        let compressed = self.message.is_some() && self.compressed;
+        Ok(Fragment { opcode, message: (!fin).then_some(kind), compressed, text })
+    }
+
+    pub(super) fn is_inside_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// The fragment has been sent.
+    fn commit(&mut self, sent: Fragment) {
+        self.message = sent.message;
+        self.compressed = sent.compressed;
+        self.text = sent.text;
+    }
+
+    pub(super) fn check_unmasked(&self) -> Result<(), SendError> {
+        if self.is_server() { Ok(()) } else { Err(SendError::MaskRequired) }
+    }
+
+    pub(super) fn check_no_message(&self) -> Result<(), SendError> {
+        if self.message.is_some() { Err(SendError::FragmentInProgress) } else { Ok(()) }
+    }
+}
+
+pub(super) const fn opcode_of(kind: MessageKind) -> Opcode {
+    match kind {
+        MessageKind::Binary => Opcode::BINARY,
+        MessageKind::Text => Opcode::TEXT,
+    }
+}
+
+/// What a data frame carries.
+#[derive(Clone, Copy)]
+pub(super) enum Payload<'a> {
+    Bytes(MessageKind, &'a [u8]),
+    /// Known to be UTF-8.
+    Text(&'a str),
+}
+
+impl<'a> Payload<'a> {
+    fn kind(self) -> MessageKind {
+        match self {
+            Self::Bytes(kind, _) => kind,
+            Self::Text(_) => MessageKind::Text,
+        }
+    }
+
+    fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Bytes(_, bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// A fragment that may be sent: its opcode, and the state behind it.
+struct Fragment {
+    opcode: Opcode,
+    message: Option<MessageKind>,
+    compressed: bool,
+    text: Utf8Decoder,
+}
