@@ -65,7 +65,11 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
                     ws.send_text(&numbered_lines(len), out)
                 })
                 .unwrap();
-                for (first, is_shorter) in [(0xc1, true), (0xc1, true), (0x81, false)] {
+                ws.compress_next(Compress::No);
+                ws.send(numbered_lines(len)).unwrap();
+                for (first, is_shorter) in
+                    [(0xc1, true), (0xc1, true), (0x81, false), (0x81, false)]
+                {
                     let (came, payload) = peer.frame();
                     assert_eq!((came, payload.len() < len), (first, is_shorter), "{role:?} {len}");
                 }

@@ -96,7 +96,9 @@ fn what_is_sent_in_one_call_is_compressed_however_long_it_is() {
             })
             .await
             .unwrap();
-            for (first, is_shorter) in [(0xc1, true), (0xc1, true), (0x81, false)] {
+            ws.compress_next(Compress::No);
+            ws.send(numbered_lines(len)).await.unwrap();
+            for (first, is_shorter) in [(0xc1, true), (0xc1, true), (0x81, false), (0x81, false)] {
                 let (came, payload) = peer.frame().await;
                 assert_eq!((came, payload.len() < len), (first, is_shorter), "{len}");
             }

@@ -237,6 +237,14 @@ impl<S: Transport> WebSocket<S> {
         if is_full && self.ws.is_open() { self.flush() } else { Ok(()) }
     }
 
+    /// Decides whether the next message is compressed, however it is sent; see
+    /// [`Connection::compress_next`]. Senders of a split connection decide and
+    /// send in one [`command`](super::Sender::command).
+    #[cfg(feature = "deflate")]
+    pub fn compress_next(&mut self, choice: crate::deflate::Compress) {
+        self.ws.compress_next(choice);
+    }
+
     /// Gives the engine any other command, and sends what comes of it.
     ///
     /// ```no_run

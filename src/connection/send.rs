@@ -111,8 +111,8 @@ impl Connection {
     /// [`DeflateConfig::min_len`](crate::DeflateConfig::min_len) again. Without
     /// compression agreed on this does nothing.
     ///
-    /// Through an adapter, decide and send in one `command`: of several senders
-    /// another's message could be the next.
+    /// Of several senders of one connection another's message could be the next:
+    /// let nobody come in between.
     ///
     /// # Example: a secret, whose length should say nothing else
     ///

@@ -128,6 +128,14 @@ impl<S> WebSocket<S> {
         self.driver.queue_prepared(message)
     }
 
+    /// Decides whether the next message is compressed, however it is sent; see
+    /// [`Connection::compress_next`]. Senders of a split connection decide and
+    /// send in one [`command`](super::Sender::command).
+    #[cfg(feature = "deflate")]
+    pub fn compress_next(&mut self, choice: crate::deflate::Compress) {
+        self.driver.ws.compress_next(choice);
+    }
+
     /// Bytes of output that the stream has not taken.
     pub fn queued_len(&self) -> usize {
         self.driver.wire.queued_len()
