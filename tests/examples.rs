@@ -1,6 +1,6 @@
 //! The examples as a user runs them: processes, sockets, exit status.
 
-#![cfg(feature = "url")]
+#![cfg(all(feature = "deflate", feature = "url"))]
 
 mod common;
 mod processes;

@@ -44,11 +44,33 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "blocking",
-        &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
+        &[
+            "buf",
+            "close",
+            "connection",
+            "config",
+            "deflate",
+            "error",
+            "handshake",
+            "message",
+            "net",
+            "time",
+        ],
     ),
     (
         "tokio",
-        &["buf", "close", "connection", "config", "error", "handshake", "message", "net", "time"],
+        &[
+            "buf",
+            "close",
+            "connection",
+            "config",
+            "deflate",
+            "error",
+            "handshake",
+            "message",
+            "net",
+            "time",
+        ],
     ),
 ];
 

@@ -77,6 +77,18 @@ fn s6_2_messages_of_both_types_are_inflated_in_both_roles() {
     }
 }
 
+/// Our own Close frame is no reason to miss what the peer had to say.
+#[test]
+fn s5_5_1_messages_are_inflated_until_the_peer_closes() {
+    for engine in both_compressing() {
+        engine.closing().receives([hello(), text_of(AGAIN), close(1000, ""), hello()]).tells([
+            told_text("Hello"),
+            told_text("Hello"),
+            told_close(1000, ""),
+        ]);
+    }
+}
+
 // ---- the bit -----------------------------------------------------------------------
 
 #[test]

@@ -201,6 +201,20 @@ fn s7_2_2_what_was_before_the_cut_is_told() {
     }
 }
 
+/// Which rule is broken depends on no border of frames.
+#[test]
+fn s7_2_2_a_cut_inside_a_character_is_still_a_cut() {
+    let payload = stored(b"ok\xe2\x82");
+    for engine in both_compressing() {
+        fail_after(&engine, vec![text_of(&payload)], &[], "ok");
+        for cut in 0..=payload.len() {
+            let (begin, end) = payload.split_at(cut);
+            let frames = vec![fragment(TEXT, begin).compressed(), frame(CONTINUATION, end)];
+            fail_after(&engine, frames, &[], "ok");
+        }
+    }
+}
+
 /// The first of the places: the four octets are what they are meant to be.
 #[test]
 fn s7_2_2_a_stored_block_without_its_length_ends_a_message() {

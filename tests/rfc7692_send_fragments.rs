@@ -323,6 +323,25 @@ fn a_plain_message_stays_plain_whoever_goes_on_with_it() {
     }
 }
 
+/// A choice made inside a message is for the one behind it.
+#[test]
+fn a_plain_fragment_uses_up_no_choice() {
+    for mut sending in all() {
+        begin(&mut sending, MessageKind::Binary, b"one ", false);
+        sending.ws.compress_next(Compress::Yes);
+        begin(&mut sending, MessageKind::Binary, b"two ", false);
+        sending.ws.send_binary_fragment(b"three ", false, &mut sending.out).unwrap();
+        if sending.ws.is_server() {
+            let header = sending.ws.begin_binary(b"four ", false).unwrap();
+            sending.out.extend([header.as_bytes(), b"four "].concat());
+        }
+        begin(&mut sending, MessageKind::Binary, b"five", true);
+        assert!(!sending.message().is_compressed);
+        assert!(sending.ws.would_compress(1));
+        assert!(sending.sends([1; 20]).is_compressed);
+    }
+}
+
 #[test]
 fn a_compressed_message_may_be_begun_behind_a_plain_one() {
     for mut sending in all() {

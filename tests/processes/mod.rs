@@ -126,6 +126,7 @@ impl Server {
 /// The features that this test was built with, and so the examples.
 fn features() -> String {
     let all = [
+        ("deflate", cfg!(feature = "deflate")),
         ("http", cfg!(feature = "http")),
         ("proxy", cfg!(feature = "proxy")),
         ("rustls", cfg!(feature = "rustls")),
