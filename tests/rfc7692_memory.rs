@@ -138,6 +138,43 @@ fn an_idle_connection_without_contexts_owns_next_to_nothing() {
 }
 
 #[test]
+fn a_connection_that_is_over_keeps_no_contexts() {
+    type End = fn(&mut Connection, &mut [u8]);
+    let ends: [(&str, End); 4] = [
+        ("a Close came", |ws, scratch| {
+            assert_eq!(receive_end(ws, b"\x88\x80\0\0\0\0", scratch), 1);
+        }),
+        ("it failed", |ws, scratch| assert_eq!(receive_end(ws, b"\xff", scratch), 1)),
+        ("the stream ended", |ws, _| assert!(!ws.receive_eof().is_clean())),
+        ("it was dropped by the application", |ws, _| assert!(!ws.abort().is_clean())),
+    ];
+    for (how, end) in ends {
+        let shelf: &'static Shelf = Box::leak(Box::default());
+        let mut ws = Connection::server(config(|_| {})).with_deflate(Params::default());
+        ws.set_lender(shelf);
+        let (mut scratch, mut out) = (vec![0; 16 << 10], Vec::new());
+        receive(&mut ws, &mut from_client(&text(300)), &mut scratch);
+        ws.send_text(&text(300), &mut out).unwrap();
+        let has_back =
+            || [shelf.inflater.lock().unwrap().is_some(), shelf.deflater.lock().unwrap().is_some()];
+        assert_eq!(has_back(), [false; 2], "the contexts are in use");
+        end(&mut ws, &mut scratch);
+        assert_eq!(has_back(), [true; 2], "{how}");
+    }
+}
+
+/// Receives what ends a connection; gives the number of events.
+fn receive_end(ws: &mut Connection, bytes: &[u8], scratch: &mut [u8]) -> usize {
+    let (mut bytes, mut out) = (bytes.to_vec(), Vec::new());
+    let mut input = Input::with_scratch(&mut bytes, scratch);
+    let mut events = 0;
+    while ws.receive(&mut input, &mut out).is_some() {
+        events += 1;
+    }
+    events
+}
+
+#[test]
 fn messages_allocate_nothing_once_contexts_are_there() {
     let config = config(|_| {});
     let shelf: &'static Shelf = Box::leak(Box::default());

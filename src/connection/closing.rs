@@ -268,6 +268,7 @@ impl Connection {
     fn end(&mut self, cause: Cause) -> Closed {
         if self.closing.phase() != Phase::Gone {
             self.closing.transport_gone(cause);
+            self.end_compression();
         }
         // A record was made by the transition to `Gone` at the latest.
         self.closing.closed().unwrap_or(Closed {

@@ -51,12 +51,18 @@ impl Compression {
     pub(super) fn has_lender(&self) -> bool {
         self.rx.lender.is_some()
     }
+
+    /// Nothing more will be sent or received.
+    pub(super) fn end(&mut self) {
+        self.rx.give_back();
+        self.tx.give_back();
+        self.tx.is_used = false;
+    }
 }
 
 impl Drop for Compression {
     fn drop(&mut self) {
-        self.rx.give_back();
-        self.tx.give_back();
+        self.end();
     }
 }
 
@@ -302,12 +308,6 @@ impl Deflation {
 
     pub(super) fn wants_time(&self) -> bool {
         self.is_used
-    }
-
-    /// Nothing more will be sent.
-    pub(super) fn end(&mut self) {
-        self.is_used = false;
-        self.give_back();
     }
 
     /// Notes the time of the last use. Says when to release.

@@ -227,6 +227,7 @@ impl Connection {
     ) -> Option<Event<'b>> {
         if !self.closing.may_receive() {
             self.wants_room = false;
+            self.end_compression();
             input.discard();
             return None;
         }
@@ -301,6 +302,13 @@ impl Connection {
     /// for how much to read; a promise of a peer, so never a size to allocate.
     pub fn frame_remaining(&self) -> u64 {
         self.rx.data_remaining()
+    }
+
+    /// Nothing more will be sent or received: memory goes back.
+    fn end_compression(&mut self) {
+        if let Some(compression) = &mut self.compression {
+            compression.end();
+        }
     }
 
     fn note_data(&mut self) {

@@ -10,6 +10,12 @@ pub(super) struct Compression {
     pub(super) tx: Deflation,
 }
 
+impl Compression {
+    pub(super) fn end(&mut self) {
+        match self.rx {}
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Inflation {}
 
@@ -87,10 +93,6 @@ impl Deflation {
     }
 
     pub(super) fn wants_time(&self) -> bool {
-        match *self {}
-    }
-
-    pub(super) fn end(&mut self) {
         match *self {}
     }
 

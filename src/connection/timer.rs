@@ -32,9 +32,6 @@ impl Connection {
         let config = &*self.config;
         let has_deadlines = config.ping_interval.is_some() || config.idle_timeout.is_some();
         if self.closing.phase() == Phase::Gone {
-            if let Some(compression) = &mut self.compression {
-                compression.tx.end();
-            }
             return None;
         }
         let release = self.compression.as_mut().and_then(|c| c.tx.note_time(now));
