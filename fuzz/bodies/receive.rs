@@ -214,6 +214,8 @@ struct Listener {
     in_progress: Option<MessageKind>,
     /// What it said of the rest of the message.
     remaining: Option<u64>,
+    /// What is inflated into, once there is something.
+    scratch: Vec<u8>,
 }
 
 impl Listener {
@@ -231,9 +233,9 @@ impl Listener {
         }
     }
 
-    /// With scratch room for a chunk of the largest kind.
+    /// With scratch room for a chunk of the largest kind, if any is needed.
     fn drain_all(&mut self, ws: &mut Connection, piece: &mut [u8], out: &mut Vec<u8>) {
-        let mut scratch = vec![0; 16 << 10];
+        let mut scratch = core::mem::take(&mut self.scratch);
         let mut left = piece.len();
         loop {
             let start = piece.len() - left;
@@ -243,7 +245,9 @@ impl Listener {
             if !ws.wants_scratch() {
                 break;
             }
+            scratch.resize(16 << 10, 0);
         }
+        self.scratch = scratch;
         assert!(left == 0 && !ws.is_inflating(), "input left though there is room");
     }
 
