@@ -42,36 +42,22 @@ const LAYERS: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    (
-        "blocking",
-        &[
-            "buf",
-            "close",
-            "connection",
-            "config",
-            "deflate",
-            "error",
-            "handshake",
-            "message",
-            "net",
-            "time",
-        ],
-    ),
-    (
-        "tokio",
-        &[
-            "buf",
-            "close",
-            "connection",
-            "config",
-            "deflate",
-            "error",
-            "handshake",
-            "message",
-            "net",
-            "time",
-        ],
-    ),
+    ("blocking", ADAPTER),
+    ("tokio", ADAPTER),
+];
+
+/// What an adapter may name.
+const ADAPTER: &[&str] = &[
+    "buf",
+    "close",
+    "connection",
+    "config",
+    "deflate",
+    "error",
+    "handshake",
+    "message",
+    "net",
+    "time",
 ];
 
 /// Crates and parts of std that only these modules may name.

@@ -1,7 +1,7 @@
 //! Two connections with compression, back to back, and random traffic both ways
 //! at once, from a seed: what comes is what was sent, to the other connection
 //! and to an inflater that is strict about the window agreed on. A failing seed
-//! is replayed with `SOCKEYE_SEED=N cargo test --test rfc7692_properties`.
+//! is replayed with `SOCKEYE_SEED=N cargo test --all-features --test rfc7692_properties`.
 
 #![cfg(feature = "deflate")]
 
@@ -363,23 +363,9 @@ fn deliver(from: &mut End, to: &mut End, random: &mut Random, all: bool) {
     }
 }
 
-/// Runs `story` for each seed; says which one failed.
-fn for_seeds(story: impl Fn(u64)) {
-    if let Ok(seed) = std::env::var("SOCKEYE_SEED") {
-        return story(seed.parse().expect("SOCKEYE_SEED is a number"));
-    }
-    for seed in 0..SEEDS {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(seed)));
-        if let Err(panic) = result {
-            eprintln!("replay with: SOCKEYE_SEED={seed} cargo test --test rfc7692_properties");
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
 #[test]
 fn what_is_sent_is_received_in_both_directions() {
-    for_seeds(|seed| {
+    for_seeds("rfc7692_properties", SEEDS, |seed| {
         let mut random = Random(seed);
         let [mut client, mut server] = ends(seed, &mut random);
         for _ in 0..60 {

@@ -2,7 +2,7 @@
 //! a compressor that does whatever the RFCs let it, those with bits changed, and
 //! noise. What comes out is what a strict inflater says, whatever the cuts. A
 //! failing seed is replayed with
-//! `SOCKEYE_SEED=N cargo test --test rfc7692_properties_received`.
+//! `SOCKEYE_SEED=N cargo test --all-features --test rfc7692_properties_received`.
 
 #![cfg(feature = "deflate")]
 
@@ -13,22 +13,6 @@ use common::*;
 use flate::{Compressor, Inflater};
 use sockeye::ProtocolError::{CompressedDataInvalid, TextNotUtf8};
 use sockeye::{Connection, FixedOutput, Input};
-
-/// Runs `story` for each seed; says which one failed.
-fn for_seeds(count: u64, story: impl Fn(u64)) {
-    if let Ok(seed) = std::env::var("SOCKEYE_SEED") {
-        return story(seed.parse().expect("SOCKEYE_SEED is a number"));
-    }
-    for seed in 0..count {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(seed)));
-        if let Err(panic) = result {
-            eprintln!(
-                "replay with: SOCKEYE_SEED={seed} cargo test --test rfc7692_properties_received"
-            );
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
 
 /// Receives bytes cut at random, into scratch room of random lengths and an
 /// output that is nearly full.
@@ -127,7 +111,7 @@ fn some_peer(random: &mut Random) -> (Engine, Compressor, bool) {
 
 #[test]
 fn whatever_a_peer_may_send_is_received() {
-    for_seeds(200, |seed| {
+    for_seeds("rfc7692_properties_received", 200, |seed| {
         let mut random = Random(seed);
         let (engine, mut compressor, keeps) = some_peer(&mut random);
         let (mut frames, mut expected) = (Vec::new(), Vec::new());
@@ -253,7 +237,7 @@ fn receive_and_judge(seed: u64, payloads: impl Fn(&mut Random) -> Vec<Vec<u8>>) 
 
 fn receive_and_judge_all(count: u64, payloads: impl Fn(&mut Random) -> Vec<Vec<u8>>) {
     let seen = std::cell::Cell::new([0; 2]);
-    for_seeds(count, |seed| {
+    for_seeds("rfc7692_properties_received", count, |seed| {
         let [valid, invalid] = receive_and_judge(seed, &payloads);
         seen.set([seen.get()[0] + valid, seen.get()[1] + invalid]);
     });

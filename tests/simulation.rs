@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use common::Random;
+use common::{Random, for_seeds};
 use sockeye::{
     Assembler, Cause, CloseCode, Config, Connection, Incoming, Input, Instant, Message, Seed,
     SendError, Timeout,
@@ -255,23 +255,9 @@ impl World {
     }
 }
 
-/// Runs `story` for each seed; says which one failed.
-fn for_seeds(story: impl Fn(u64)) {
-    if let Ok(seed) = std::env::var("SOCKEYE_SEED") {
-        return story(seed.parse().expect("SOCKEYE_SEED is a number"));
-    }
-    for seed in 0..SEEDS {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(seed)));
-        if let Err(panic) = result {
-            eprintln!("replay with: SOCKEYE_SEED={seed} cargo test --test simulation");
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
 #[test]
 fn without_faults_everything_arrives_and_closing_is_clean() {
-    for_seeds(|seed| {
+    for_seeds("simulation", SEEDS, |seed| {
         let mut world = World::new(seed);
         world.traffic(40);
         // Now everything on its way arrives; then one side closes, or both.
@@ -309,7 +295,7 @@ fn without_faults_everything_arrives_and_closing_is_clean() {
 
 #[test]
 fn s7_1_4_a_transport_lost_at_any_moment_leaves_a_prefix_and_one_outcome() {
-    for_seeds(|seed| {
+    for_seeds("simulation", SEEDS, |seed| {
         let mut world = World::new(seed);
         let steps = world.random.below(60);
         world.traffic(steps);
@@ -337,7 +323,7 @@ fn s7_1_4_a_transport_lost_at_any_moment_leaves_a_prefix_and_one_outcome() {
 
 #[test]
 fn s5_5_2_a_wire_that_stalls_is_noticed_within_the_deadlines() {
-    for_seeds(|seed| {
+    for_seeds("simulation", SEEDS, |seed| {
         let mut world = World::new(seed);
         world.traffic(20);
         // Either direction, or both.

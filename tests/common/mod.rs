@@ -463,6 +463,21 @@ impl Random {
     }
 }
 
+/// Runs `story` for so many seeds; says which one failed, and how to run it
+/// again by the `test` program.
+pub fn for_seeds(test: &str, count: u64, story: impl Fn(u64)) {
+    if let Ok(seed) = std::env::var("SOCKEYE_SEED") {
+        return story(seed.parse().expect("SOCKEYE_SEED is a number"));
+    }
+    for seed in 0..count {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(seed)));
+        if let Err(panic) = result {
+            eprintln!("replay with: SOCKEYE_SEED={seed} cargo test --all-features --test {test}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
 /// Runs with `len` bytes whole, byte by byte and cut at random: `run` is told
 /// how many come next, and must give the same each time.
 pub fn any_cut<T: PartialEq + std::fmt::Debug>(
