@@ -29,6 +29,7 @@
 //! - [`Assembler`]: whole messages from chunks.
 //! - [`Input`], [`Output`]: whose memory the bytes are in.
 //! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
+//! - `web`: the `WebSocket` object of the browsers.
 //! - `blocking`, `tokio`: adapters for sockets; `net`: what they have in common.
 //! - [`manual`]: why it is built as it is.
 
@@ -49,6 +50,8 @@ mod error;
 mod extension;
 pub mod frame;
 pub mod handshake;
+#[cfg(feature = "url")]
+mod location;
 pub mod manual;
 pub mod mask;
 mod message;
@@ -59,6 +62,8 @@ mod time;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 pub mod utf8;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use buf::{FixedOutput, Input, Output};
 pub use close::{CloseCode, CloseError, CloseFrame, MAX_REASON_LEN};

@@ -10,6 +10,8 @@
 mod accept_key;
 mod build;
 mod client;
+#[cfg(feature = "std")]
+mod credentials;
 mod deadline;
 mod head;
 #[cfg(feature = "http")]
@@ -25,6 +27,8 @@ pub use crate::extension::Extension;
 pub use accept_key::accept_key;
 pub use build::BuildError;
 pub use client::{Client, ClientRequest, Reply};
+#[cfg(feature = "std")]
+pub(crate) use credentials::basic_authorization;
 pub use head::{HeadError, Headers};
 #[cfg(feature = "http")]
 pub use http::upgrade;

@@ -1,17 +1,15 @@
 //! Where to connect to, and what to say there.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::error::Error;
 use crate::config::Config;
-use crate::handshake::{Client, ClientRequest, Response};
+use crate::handshake::{Client, ClientRequest, Response, basic_authorization};
+#[cfg(feature = "url")]
+use crate::location::Location;
 use crate::seed::Seed;
 
 /// A server, and what a client says to it: host, port and target (or a URL),
@@ -57,8 +55,7 @@ pub struct Endpoint {
 #[derive(Clone)]
 pub(super) enum Authorization {
     None,
-    /// "a user-id containing a colon character is invalid" (RFC 7617, section
-    /// 2): where the password begins could not be told.
+    /// A name that cannot be sent.
     Invalid,
     Value(String),
 }
@@ -109,25 +106,14 @@ impl Endpoint {
     /// 3).
     #[cfg(feature = "url")]
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        use url::{Position, Url};
-        let url = Url::parse(url).map_err(|_| Error::Url("not a URL"))?;
-        let secure = match url.scheme() {
-            "ws" => false,
-            "wss" => true,
-            _ => return Err(Error::Url("the scheme of a WebSocket URL is ws or wss")),
-        };
-        if url.fragment().is_some() {
-            return Err(Error::Url("a WebSocket URL has no fragment"));
+        let url = url::Url::parse(url).map_err(|_| Error::Url("not a URL"))?;
+        if !matches!(url.scheme(), "ws" | "wss") {
+            return Err(Error::Url("the scheme of a WebSocket URL is ws or wss"));
         }
-        let host = url.host_str().ok_or(Error::Url("the URL has no host"))?;
-        let port = url.port_or_known_default().ok_or(Error::Url("the URL has no port"))?;
-        let target = &url[Position::BeforePath..Position::AfterQuery];
-        let mut endpoint = Self::new(host, port, target);
-        endpoint.secure = secure;
-        if !url.username().is_empty() || url.password().is_some() {
-            let decode = |part| percent_encoding::percent_decode_str(part).collect::<Vec<u8>>();
-            let user = decode(url.username());
-            let password = decode(url.password().unwrap_or_default());
+        let location = Location::new(url).map_err(Error::Url)?;
+        let mut endpoint = Self::new(location.host(), location.port(), location.target());
+        endpoint.secure = location.is_secure();
+        if let Some((user, password)) = location.credentials() {
             endpoint.authorization = basic(&user, &password);
             endpoint.check_authorization()?;
         }
@@ -341,11 +327,6 @@ impl TryFrom<&String> for Endpoint {
     }
 }
 
-/// RFC 7617, section 2.
 fn basic(user: &[u8], password: &[u8]) -> Authorization {
-    if user.contains(&b':') {
-        return Authorization::Invalid;
-    }
-    let encoded = STANDARD.encode([user, b":", password].concat());
-    Authorization::Value(format!("Basic {encoded}"))
+    basic_authorization(user, password).map_or(Authorization::Invalid, Authorization::Value)
 }

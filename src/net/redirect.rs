@@ -3,10 +3,11 @@
 
 use alloc::format;
 
-use url::{Position, Url};
+use url::Url;
 
 use super::endpoint::{Authorization, Endpoint};
 use super::error::Refused;
+use crate::location::Location;
 
 /// What belongs to one origin and must not be told to another.
 const CREDENTIALS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
@@ -24,21 +25,21 @@ impl Endpoint {
         let host =
             if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let here = Url::parse(&format!("{scheme}://{host}:{}{}", self.port, self.target)).ok()?;
-        let there = here.join(location).ok()?;
-        let secure = match there.scheme() {
-            "wss" | "https" => true,
-            // Never from a private line to a public one.
-            "ws" | "http" if !self.secure => false,
-            _ => return None,
-        };
+        let mut there = here.join(location).ok()?;
+        there.set_fragment(None);
+        let (here, there) = (Location::new(here).ok()?, Location::new(there).ok()?);
+        // Never from a private line to a public one.
+        if self.secure && !there.is_secure() {
+            return None;
+        }
         let mut endpoint = self.clone();
         endpoint.max_redirects = max_redirects;
-        endpoint.secure = secure;
-        endpoint.host = bare_host(&there)?.into();
-        endpoint.port = there.port_or_known_default()?;
-        endpoint.target = there[Position::BeforePath..Position::AfterQuery].into();
-        let same_origin = (endpoint.secure, endpoint.host.as_str(), endpoint.port)
-            == (self.secure, bare_host(&here)?, self.port);
+        endpoint.secure = there.is_secure();
+        endpoint.host = there.host().into();
+        endpoint.port = there.port();
+        endpoint.target = there.target().into();
+        let place = |of: &Location| (of.is_secure(), of.port());
+        let same_origin = place(&there) == place(&here) && there.host() == here.host();
         if !same_origin {
             endpoint.authorization = Authorization::None;
             endpoint
@@ -47,10 +48,4 @@ impl Endpoint {
         }
         Some(endpoint)
     }
-}
-
-/// As the parser writes it, so that equal hosts are equal; an IPv6 address
-/// without brackets.
-fn bare_host(url: &Url) -> Option<&str> {
-    Some(url.host_str()?.trim_start_matches('[').trim_end_matches(']'))
 }

@@ -1,0 +1,1 @@
+//! The documents' examples in JavaScript, and the same programs in Rust.
