@@ -30,21 +30,6 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("message", &["close", "connection", "control", "error"]),
     ("handshake", &["buf", "config", "connection", "deflate", "extension", "seed", "time"]),
     (
-        "net",
-        &[
-            "buf",
-            "config",
-            "connection",
-            "deflate",
-            "error",
-            "handshake",
-            "location",
-            "message",
-            "seed",
-            "time",
-        ],
-    ),
-    (
         "web",
         &[
             "buf",
@@ -57,6 +42,22 @@ const LAYERS: &[(&str, &[&str])] = &[
             "message",
             "seed",
             "time",
+        ],
+    ),
+    (
+        "net",
+        &[
+            "buf",
+            "config",
+            "connection",
+            "deflate",
+            "error",
+            "handshake",
+            "location",
+            "message",
+            "seed",
+            "time",
+            "web",
         ],
     ),
     ("blocking", ADAPTER),
@@ -75,6 +76,7 @@ const ADAPTER: &[&str] = &[
     "message",
     "net",
     "time",
+    "web",
 ];
 
 /// Crates and parts of std that only these modules may name.

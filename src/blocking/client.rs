@@ -77,14 +77,21 @@ where
 fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
     let opening = ClientOpening::new(endpoint)?;
+    let (_turn, stream) = open_stream(endpoint)?;
+    shake_hands(opening, stream)
+}
+
+/// Connects to an endpoint when its turn has come; with TLS if it uses that. The
+/// turn lasts until the handshake has ended.
+pub(super) fn open_stream(endpoint: &Endpoint) -> Result<(Option<Turn>, Stream), Error> {
     endpoint.check_secure()?;
-    let _turn = match endpoint.waits_its_turn() {
+    let turn = match endpoint.waits_its_turn() {
         true => Some(wait_for_turn(endpoint)?),
         false => None,
     };
-    let stream = open_stream(endpoint)?;
+    let stream = open_tcp(endpoint)?;
     stream.set_nodelay(true)?;
-    shake_hands(opening, Stream::open(endpoint, stream)?)
+    Ok((turn, Stream::open(endpoint, stream)?))
 }
 
 fn wait_for_turn(endpoint: &Endpoint) -> io::Result<Turn> {
@@ -94,7 +101,7 @@ fn wait_for_turn(endpoint: &Endpoint) -> io::Result<Turn> {
     turn.ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
-fn open_stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
+fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in (endpoint.host(), endpoint.port()).to_socket_addrs()? {
         let result = match endpoint.limits().handshake_timeout {

@@ -43,6 +43,8 @@ mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
+#[cfg(feature = "web")]
+pub mod web;
 mod wire;
 
 pub use crate::net::{Error, Refused};

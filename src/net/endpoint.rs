@@ -120,6 +120,15 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Where a socket wants to be connected to, if it does.
+    #[cfg(feature = "web")]
+    pub(crate) fn of_socket(socket: &crate::web::WebSocket) -> Option<Self> {
+        let target = socket.target()?;
+        let mut endpoint = Self::new(target.host, target.port, "/");
+        endpoint.secure = target.secure;
+        Some(endpoint.config(socket.config().clone()))
+    }
+
     /// Uses TLS, as for `wss`.
     pub fn secure(mut self) -> Self {
         self.secure = true;

@@ -19,6 +19,33 @@ pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// else the peer sent in time: a mebibyte or so at most.
 const LATE_READS: u32 = 16;
 
+/// What wants to be told the time.
+pub(crate) trait Timed {
+    fn wants_time(&self) -> bool;
+    fn note_time(&mut self, now: Instant) -> Option<Instant>;
+}
+
+impl Timed for Connection {
+    fn wants_time(&self) -> bool {
+        self.wants_time()
+    }
+
+    fn note_time(&mut self, now: Instant) -> Option<Instant> {
+        self.note_time(now)
+    }
+}
+
+#[cfg(feature = "web")]
+impl Timed for crate::web::WebSocket {
+    fn wants_time(&self) -> bool {
+        self.wants_time()
+    }
+
+    fn note_time(&mut self, now: Instant) -> Option<Instant> {
+        self.note_time(now)
+    }
+}
+
 /// When the engine wants to be told the time, and how patient we have been.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -36,14 +63,14 @@ impl Watch {
     }
 
     /// Tells the engine when what has happened did happen. Judges nobody.
-    pub(crate) fn note_time(&mut self, ws: &mut Connection, now: impl FnOnce() -> Instant) {
+    pub(crate) fn note_time(&mut self, ws: &mut impl Timed, now: impl FnOnce() -> Instant) {
         if ws.wants_time() {
             self.next = ws.note_time(now());
         }
     }
 
     /// As [`note_time`](Self::note_time), whether anything has happened or not.
-    pub(crate) fn start(&mut self, ws: &mut Connection, now: Instant) {
+    pub(crate) fn start(&mut self, ws: &mut impl Timed, now: Instant) {
         self.next = ws.note_time(now);
     }
 
@@ -56,6 +83,12 @@ impl Watch {
         out: &mut (impl Output + ?Sized),
     ) {
         self.next = ws.handle_timeout(now, out);
+    }
+
+    /// The same, for what has its output inside.
+    #[cfg(feature = "web")]
+    pub(crate) fn judge_socket(&mut self, socket: &mut crate::web::WebSocket, now: Instant) {
+        self.next = socket.handle_timeout(now);
     }
 
     /// The transport has ended: how the connection did, and the error if that

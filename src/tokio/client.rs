@@ -117,9 +117,16 @@ where
 async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
     let opening = ClientOpening::new(endpoint)?;
+    let (_turn, stream) = open_stream(endpoint).await?;
+    shake_hands(opening, Wire::new(stream, &TokioTimer)).await
+}
+
+/// Connects to an endpoint when its turn has come; with TLS if it uses that. The
+/// turn lasts until the handshake has ended.
+pub(super) async fn open_stream(endpoint: &Endpoint) -> Result<(Option<Turn>, Stream), Error> {
     endpoint.check_secure()?;
     let timeout = endpoint.limits().handshake_timeout;
-    let _turn = match endpoint.waits_its_turn() {
+    let turn = match endpoint.waits_its_turn() {
         true => {
             let turn = async { Ok(Turn::wait(endpoint.host(), endpoint.port()).await) };
             Some(in_time(timeout, turn).await?)
@@ -130,8 +137,7 @@ async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
         let stream = dial(endpoint).await?;
         Stream::open(endpoint, stream).await
     });
-    let stream = stream.await?;
-    shake_hands(opening, Wire::new(stream, &TokioTimer)).await
+    Ok((turn, stream.await?))
 }
 
 /// Gives up after a time.

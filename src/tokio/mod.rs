@@ -61,6 +61,8 @@ mod split;
 mod stream;
 mod time;
 mod wakers;
+#[cfg(feature = "web")]
+pub mod web;
 mod wire;
 
 pub use crate::net::{Error, Refused};

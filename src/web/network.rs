@@ -271,7 +271,7 @@ fn receive(
     while let Some(event) = ws.receive(&mut input, outbox.bytes()) {
         match assembler.push(event) {
             Some(Incoming::Message(message)) => {
-                tasks.push_back(Task::Message(message.into_owned()))
+                tasks.push_back(Task::Message(message.into_owned()));
             }
             Some(Incoming::Close(_)) => tasks.push_back(Task::ClosingStarted),
             // Answered by the engine, which also knows of failures.

@@ -82,11 +82,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let mut config = Config::default();
-        config.max_message_len = 64 << 20;
-        config.max_frame_len = 64 << 20;
-        config.close_timeout = Some(Duration::from_secs(10));
-        config.deflate = Some(DeflateConfig::default());
+        let config = Config {
+            max_message_len: 64 << 20,
+            max_frame_len: 64 << 20,
+            close_timeout: Some(Duration::from_secs(10)),
+            deflate: Some(DeflateConfig::default()),
+            ..Config::default()
+        };
         Self {
             base_url: None,
             origin: None,

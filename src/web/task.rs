@@ -61,15 +61,25 @@ impl WebSocket {
     /// at once, `buffered_amount` included. Handlers are not called: see
     /// [`dispatch`](Self::dispatch).
     pub fn turn(&mut self) -> Option<Fired> {
-        let written = self.outbox.take_written();
-        self.buffered_amount = self.buffered_amount.saturating_sub(written);
+        self.count_written();
         let task = self.tasks.pop_front()?;
         Some(self.run_task(task))
+    }
+
+    /// The script has returned to its event loop: `buffered_amount` may change.
+    pub(crate) fn count_written(&mut self) {
+        let written = self.outbox.take_written();
+        self.buffered_amount = self.buffered_amount.saturating_sub(written);
     }
 
     /// True if [`turn`](Self::turn) has a task to run.
     pub fn has_tasks(&self) -> bool {
         !self.tasks.is_empty()
+    }
+
+    /// True if the next task is the last: the one that fires `Close`.
+    pub(crate) fn is_about_to_end(&self) -> bool {
+        self.has_ended && self.tasks.len() == 1
     }
 
     fn run_task(&mut self, task: Task) -> Fired {
