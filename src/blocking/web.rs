@@ -1,7 +1,7 @@
 //! The browser's `WebSocket` object over the network, carried by a thread.
 //!
-//! Everything that an object does is in [`web`](crate::web); here it is connected
-//! to, and its bytes are moved.
+//! Everything that an object does is in [`web`]; here it is connected to, and its
+//! bytes are moved.
 //!
 //! # Example: handlers
 //!

@@ -43,6 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod close_info;
 mod diagnostic;
 mod error;
 mod event;
@@ -71,12 +72,13 @@ use self::opening::Cookies;
 use self::options::Counted;
 use self::outbox::Outbox;
 use self::task::Task;
-use crate::close::{CloseCode, MAX_REASON_LEN};
+use crate::close::CloseCode;
 use crate::config::Config;
 use crate::location::Location;
 use crate::message::Message;
 use crate::seed::Seed;
 
+pub use close_info::{CloseInfo, WebSocketError};
 pub use diagnostic::Diagnostic;
 pub use error::{TrySendError, WebError};
 pub use event::{
@@ -359,19 +361,14 @@ impl WebSocket {
     /// is neither 1000 nor in `3000..=4999`; [`WebError::Syntax`] for a reason of
     /// more than 123 bytes.
     pub fn close(&mut self, code: Option<u16>, reason: Option<&str>) -> Result<(), WebError> {
-        if code.is_some_and(|code| code != 1000 && !(3000..=4999).contains(&code)) {
-            return Err(WebError::InvalidAccess("a close code is 1000, or from 3000 to 4999"));
-        }
-        let reason = reason.unwrap_or_default();
-        if reason.len() > MAX_REASON_LEN {
-            let len = reason.len();
-            let what = format!("a reason of {len} bytes; it can have {MAX_REASON_LEN}");
-            return Err(WebError::Syntax(what));
-        }
-        let code = code.map(CloseCode::from);
-        let implied = (!reason.is_empty()).then_some(CloseCode::NORMAL_CLOSURE);
-        self.start_closing(code.or(implied), reason);
+        let info = CloseInfo::new(code, reason.unwrap_or_default())?;
+        self.close_with(&info);
         Ok(())
+    }
+
+    /// As [`close`](Self::close), with what was checked before.
+    pub fn close_with(&mut self, info: &CloseInfo) {
+        self.start_closing(info.close_code(), info.reason());
     }
 
     /// As [`close`](Self::close) with a reason in UTF-16: U+FFFD stands in for

@@ -77,6 +77,13 @@ impl WebSocket {
         !self.tasks.is_empty()
     }
 
+    /// True if the next task is a message that will be an event.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_message(&self) -> bool {
+        let is_open = self.ready_state == ReadyState::Open;
+        is_open && matches!(self.tasks.front(), Some(Task::Message(_)))
+    }
+
     /// True if the next task is the last: the one that fires `Close`.
     pub(crate) fn is_about_to_end(&self) -> bool {
         self.has_ended && self.tasks.len() == 1

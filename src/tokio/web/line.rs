@@ -45,9 +45,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Self { wire, inbox, watch, turn, cannot_write: false, hang_up_until: None }
     }
 
-    /// Writes, reads once if there is no task to run before, and watches the
-    /// deadlines. Ready when something has come of it.
-    pub(super) fn poll(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
+    /// Writes, reads once if it may and there is no task to run before,
+    /// and watches the deadlines. Ready when something has come of it.
+    pub(super) fn poll(
+        &mut self,
+        socket: &mut WebSocket,
+        may_read: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if !socket.is_opening() {
             self.turn = None;
         }
@@ -55,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         // If the peer has closed its end, what it said before that can still be
         // read.
         let _ = self.poll_write(socket, cx);
-        if !socket.has_tasks() {
+        if may_read && !socket.has_tasks() {
             if let Poll::Ready(read) = self.wire.poll_read(&mut self.inbox, cx) {
                 self.came(socket, read);
                 return Poll::Ready(());
@@ -112,6 +117,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             return self.wire.alarm.poll(Some(until), cx);
         }
         self.wire.poll_hang_up(&mut self.inbox, until, cx)
+    }
+
+    /// True if what is to be written never will be.
+    pub(super) fn is_broken(&self) -> bool {
+        self.cannot_write
     }
 
     /// Tells the peer what can be told without waiting.

@@ -26,7 +26,11 @@
 //! # }
 //! ```
 
+mod half;
 mod line;
 mod socket;
+mod stream;
 
+pub use half::{Readable, Writable, WriteError};
 pub use socket::WebSocket;
+pub use stream::{Opened, WebSocketStream};

@@ -135,9 +135,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn flushed(&mut self) {
         poll_fn(|cx| {
             while !self.socket.output().is_empty() && !self.socket.should_close_transport() {
-                ready!(self.poll_network(cx));
+                ready!(self.poll_network(true, cx));
             }
-            self.socket.count_written();
             Poll::Ready(())
         })
         .await;
@@ -168,23 +167,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            // The last event is told when the transport is closed.
-            let is_down = matches!(self.link, Link::Down);
-            if self.socket.has_tasks() && (is_down || !self.socket.is_about_to_end()) {
+            if self.has_tasks() {
                 return Poll::Ready(true);
             }
-            if is_down {
-                self.socket.count_written();
+            if self.is_down() {
                 return Poll::Ready(false);
             }
-            let polled = self.poll_network(cx);
-            self.socket.count_written();
-            ready!(polled);
+            ready!(self.poll_network(true, cx));
         }
     }
 
-    /// Ready when something has come of it.
-    fn poll_network(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// True if there is a task to run. The last event is told when the transport
+    /// is closed.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.socket.has_tasks() && (self.is_down() || !self.socket.is_about_to_end())
+    }
+
+    /// True once the network is done with.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self.link, Link::Down)
+    }
+
+    /// True if what was sent never will be.
+    pub(super) fn is_broken(&self) -> bool {
+        match &self.link {
+            Link::Up(line) => line.is_broken(),
+            Link::Dialing(_) => false,
+            Link::Down => true,
+        }
+    }
+
+    /// Moves bytes. Ready when something has come of it.
+    pub(super) fn poll_network(&mut self, may_read: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.poll_link(may_read, cx);
+        self.socket.count_written();
+        polled
+    }
+
+    fn poll_link(&mut self, may_read: bool, cx: &mut Context<'_>) -> Poll<()> {
         let socket = &mut self.socket;
         match &mut self.link {
             Link::Dialing(_) if socket.should_close_transport() => self.link = Link::Down,
@@ -202,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 ready!(line.poll_hang_up(socket, cx));
                 self.link = Link::Down;
             }
-            Link::Up(line) => return line.poll(socket, cx),
+            Link::Up(line) => return line.poll(socket, may_read, cx),
             Link::Down => {}
         }
         Poll::Ready(())
