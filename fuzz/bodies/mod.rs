@@ -26,6 +26,8 @@ mod receive;
 mod request_head;
 mod response_head;
 mod utf8;
+#[cfg(feature = "web")]
+mod web;
 mod wire;
 
 pub use commands::commands;
@@ -38,3 +40,5 @@ pub use receive::{receive_client, receive_server};
 pub use request_head::request_head;
 pub use response_head::response_head;
 pub use utf8::utf8;
+#[cfg(feature = "web")]
+pub use web::web;

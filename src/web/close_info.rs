@@ -6,6 +6,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::error::WebError;
+#[cfg(feature = "tokio")]
 use super::event::CloseEvent;
 use crate::close::{CloseCode, MAX_REASON_LEN};
 

@@ -393,11 +393,11 @@ impl WebSocket {
                 self.ready_state = ReadyState::Closing;
                 // It may have been established meanwhile, and more; the script
                 // will not hear of that.
-                if !self.has_ended {
-                    self.tasks.clear();
-                    self.close_engine(Some(CloseCode::GOING_AWAY), "");
-                    self.fail(Diagnostic::ClosedWhileConnecting);
-                }
+                self.close_engine(Some(CloseCode::GOING_AWAY), "");
+                self.tasks.clear();
+                self.has_ended = false;
+                let why = self.diagnostic.take();
+                self.fail(why.unwrap_or(Diagnostic::ClosedWhileConnecting));
             }
             ReadyState::Open => {
                 self.ready_state = ReadyState::Closing;
