@@ -65,7 +65,8 @@ impl fmt::Debug for Handlers {
 /// in the order in which they were set: a handler that is replaced keeps its
 /// place, one that was removed and is set again goes to the end. Those that are
 /// added during an event are not called for it, those that are removed are not
-/// called any more. A panic in one of them is not caught.
+/// called any more. One that runs a task itself is not called for the events of
+/// that. A panic in one of them is not caught.
 impl WebSocket {
     /// Runs the next task, as [`turn`](Self::turn) does, and calls the handlers
     /// and listeners for its events, before it gives them.

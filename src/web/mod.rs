@@ -298,8 +298,7 @@ impl WebSocket {
     /// [`TrySendError`]; nothing has changed.
     pub fn try_send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), TrySendError> {
         let message = message.into();
-        let is_open = matches!(&self.phase, Phase::Open(open) if open.ws.is_open());
-        if self.ready_state != ReadyState::Open || !is_open {
+        if !self.can_send() {
             return Err(TrySendError::NotOpen);
         }
         if !self.has_room(message.as_bytes().len()) {
@@ -316,7 +315,7 @@ impl WebSocket {
         let has_room = self.has_room(len);
         let len = len as u64;
         self.buffered_amount = self.buffered_amount.saturating_add(len);
-        if self.ready_state != ReadyState::Open {
+        if !self.can_send() {
             return Ok(());
         }
         if !has_room {
@@ -332,13 +331,18 @@ impl WebSocket {
                 Message::Binary(data) => open.ws.send_binary(data, out),
                 Message::Text(text) => open.ws.send_text(text, out),
             };
-            // The peer may have closed meanwhile, and no task has told the script:
-            // then this is too late as well.
             if sent.is_ok() {
                 self.outbox.note_message(start, len);
             }
         }
         Ok(())
+    }
+
+    /// False also if the peer has closed, and no task has told the script yet:
+    /// what is sent then is too late as well.
+    fn can_send(&self) -> bool {
+        let is_open = matches!(&self.phase, Phase::Open(open) if open.ws.is_open());
+        is_open && self.ready_state == ReadyState::Open
     }
 
     fn has_room(&self, len: usize) -> bool {

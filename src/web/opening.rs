@@ -61,7 +61,8 @@ pub(super) fn client(
     for protocol in protocols {
         request = request.subprotocol(protocol);
     }
-    if let Some(origin) = &options.origin {
+    let is_said = |name: &str| options.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    if let (Some(origin), false) = (&options.origin, is_said("Origin")) {
         request = request.header("Origin", origin);
     }
     if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies(location.as_str())) {
@@ -70,8 +71,7 @@ pub(super) fn client(
     for (name, value) in &options.headers {
         request = request.header(name, value);
     }
-    let is_said = options.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("Authorization"));
-    if let (Some((user, password)), false) = (location.credentials(), is_said) {
+    if let (Some((user, password)), false) = (location.credentials(), is_said("Authorization")) {
         let authorization = basic_authorization(&user, &password)
             .ok_or_else(|| Diagnostic::Request("a user name with a colon".into()))?;
         request = request.header("Authorization", &authorization);
@@ -102,9 +102,10 @@ impl WebSocket {
             }
         };
         let Opening { client, received, .. } = opening.as_mut();
-        let reply = match eof {
-            false => client.receive(received),
-            true => client.receive_eof(received).map(Some),
+        // For the body of a refusal nobody waits.
+        let reply = match client.receive_eof(received) {
+            Err(ResponseError::EndOfStream) if !eof => Ok(None),
+            reply => reply.map(Some),
         };
         match reply {
             Ok(None) => self.phase = Phase::Opening(opening),
@@ -123,9 +124,6 @@ impl WebSocket {
                 let (ws, assembler) = (response.open(), Assembler::new());
                 self.phase = Phase::Open(Box::new(Open { ws, assembler, is_new: true }));
                 self.receive_frames(&mut received[head_len..]);
-                if eof {
-                    self.receive_eof();
-                }
             }
             Ok(Some(Reply::Refused(refusal))) => {
                 self.keep_cookies(refusal.headers());

@@ -39,7 +39,8 @@ pub struct Options {
     /// Default: `None`. That is for browsers, which speak for a page.
     pub origin: Option<String>,
     /// More header lines for the request. An `Authorization` here counts instead
-    /// of a user name and a password in the URL.
+    /// of a user name and a password in the URL, an `Origin` instead of
+    /// [`origin`](Self::origin).
     ///
     /// Default: none.
     pub headers: Vec<(String, String)>,
