@@ -12,11 +12,11 @@
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 // With the features that its examples need.
 #![cfg_attr(
-    all(feature = "deflate", feature = "tokio", feature = "url"),
+    all(feature = "tokio", feature = "web"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(feature = "deflate", feature = "tokio", feature = "url")),
+    not(all(feature = "tokio", feature = "web")),
     doc = "RFC 6455 as a state machine without I/O, and thin adapters."
 )]
 //!
@@ -31,7 +31,9 @@
 //! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
 //! - `web`: the `WebSocket` object of the browsers.
 //! - `blocking`, `tokio`: adapters for sockets; `net`: what they have in common.
-//! - [`manual`]: why it is built as it is.
+//! - [`manual`]: why it is built as it is; [`requirements`]: what the RFCs demand,
+//!   where it is done, and which tests hold it.
+//! - [`requirements`]: what the RFCs demand, where it is done, and what holds it.
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -57,6 +59,7 @@ pub mod mask;
 mod message;
 #[cfg(feature = "std")]
 pub mod net;
+pub mod requirements;
 mod seed;
 mod time;
 #[cfg(feature = "tokio")]

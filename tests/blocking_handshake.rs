@@ -62,11 +62,28 @@ fn s4_1_target_is_path_and_query_and_never_empty() {
         ("ws://h?x=1", "/?x=1"),
         ("ws://h/?", "/?"),
         ("ws://h/a/b;c?d=e&f=/?g", "/a/b;c?d=e&f=/?g"),
+        ("ws://h/a%23b?c=%23", "/a%23b?c=%23"),
         ("ws://h/b c/\u{e9}?q=\u{1f41f} x", "/b%20c/%C3%A9?q=%F0%9F%90%9F%20x"),
     ];
     for (url, target) in urls {
         let request = request_of(Endpoint::from_url(url).unwrap());
         assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{url}: {request}");
+    }
+}
+
+#[test]
+fn s11_1_a_host_beyond_ascii_is_converted() {
+    for scheme in ["ws", "wss"] {
+        for (host, expected) in [
+            ("B\u{fc}cher.example", "xn--bcher-kva.example"),
+            ("\u{4f8b}\u{3048}.test:8000", "xn--r8jz45g.test:8000"),
+            ("\u{ff11}27.0.0.1", "127.0.0.1"),
+        ] {
+            let endpoint = Endpoint::from_url(&format!("{scheme}://{host}/\u{e9}")).unwrap();
+            let request = request_of(endpoint);
+            assert_eq!(header(&request, "Host"), Some(expected), "{scheme}://{host}");
+            assert!(request.starts_with("GET /%C3%A9 HTTP/1.1\r\n"), "{request}");
+        }
     }
 }
 

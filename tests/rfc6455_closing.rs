@@ -174,6 +174,38 @@ fn s5_5_1_nothing_is_sent_after_a_close() {
 }
 
 #[test]
+fn s6_1_a_message_being_sent_stops_when_the_connection_is_no_longer_open() {
+    let ends: [fn(&Engine, &mut sockeye::Connection, &mut Vec<u8>); 4] = [
+        |_, ws, out| ws.close(None, "", out).unwrap(),
+        |engine, ws, out| {
+            let mut bytes = engine.peer_sends([close(1000, "")]);
+            assert!(ws.receive(&mut Input::new(&mut bytes), out).is_some());
+        },
+        |engine, ws, out| {
+            let mut bytes = engine.peer_sends([frame(0x3, "")]);
+            assert!(ws.receive(&mut Input::new(&mut bytes), out).is_some());
+        },
+        |_, ws, _| assert!(!ws.receive_eof().is_clean()),
+    ];
+    for engine in both() {
+        for end in ends {
+            let mut ws = engine.connection();
+            let mut out = Vec::new();
+            ws.send_text_fragment(b"a", false, &mut out).unwrap();
+            end(&engine, &mut ws, &mut out);
+            let len = out.len();
+            for fin in [false, true] {
+                let closed = Err(SendError::Closed);
+                assert_eq!(ws.send_text_fragment(b"b", fin, &mut out), closed);
+                let begun = ws.begin_frame(sockeye::MessageKind::Text, &mut [b'b'], fin);
+                assert_eq!(begun.map(|_| ()), closed);
+            }
+            assert_eq!(out.len(), len);
+        }
+    }
+}
+
+#[test]
 fn s5_5_1_data_is_still_delivered_after_our_close() {
     for engine in both() {
         let story =

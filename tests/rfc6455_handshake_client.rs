@@ -349,6 +349,20 @@ fn s4_1_a_subprotocol_must_be_one_of_those_offered_and_may_be_missing() {
 }
 
 #[test]
+fn s8_1_what_is_read_as_text_in_a_reply_is_utf8() {
+    let config = Config::default();
+    for (header, error) in [
+        ("Sec-WebSocket-Protocol: chat~", SubprotocolNotOffered),
+        ("Sec-WebSocket-Extensions: x~", ExtensionNotOffered),
+        ("X~: y", Head(HeadError::HeaderSyntax)),
+    ] {
+        let bytes = reply(&format!("{header}\r\n")).into_bytes();
+        let bytes: Vec<u8> = bytes.into_iter().map(|b| if b == b'~' { 0xff } else { b }).collect();
+        assert_eq!(read_as(request().subprotocol("chat"), &config, &bytes), Err(error), "{header}");
+    }
+}
+
+#[test]
 fn rfc9110_s15_2_2_body_headers_of_a_101_mean_nothing() {
     let bytes = reply("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n");
     assert_eq!(read(&bytes), accepted(&bytes));

@@ -426,6 +426,40 @@ fn s9_1_extensions_against_the_grammar_are_refused() {
 }
 
 #[test]
+fn s4_3_a_list_of_nothing_is_refused() {
+    // `1#token` and `1#extension`: one at least.
+    for value in ["", ",", " ,\t, "] {
+        refuses(&plus(&[("Sec-WebSocket-Protocol", value)]), SubprotocolInvalid);
+        refuses(&plus(&[("Sec-WebSocket-Extensions", value)]), ExtensionInvalid);
+        // Of several lines, which are one list, all but one may be empty.
+        for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+            accepts(&plus(&[(name, value), (name, "a")]));
+            accepts(&plus(&[(name, "a"), (name, value)]));
+        }
+    }
+}
+
+#[test]
+fn s8_1_what_is_read_as_text_in_a_request_is_utf8() {
+    let not_utf8 = |bytes: Vec<u8>| -> Vec<u8> {
+        bytes.into_iter().map(|b| if b == b'~' { 0xff } else { b }).collect()
+    };
+    refuses(&not_utf8(line("GET /~ HTTP/1.1")), TargetInvalid);
+    refuses(&not_utf8(line("GET ws://h~/ HTTP/1.1")), TargetInvalid);
+    for (name, error) in [
+        ("Host", HostInvalid),
+        ("Origin", OriginInvalid),
+        ("Sec-WebSocket-Extensions", ExtensionInvalid),
+        ("Sec-WebSocket-Protocol", SubprotocolInvalid),
+        ("X~", Head(HeadError::HeaderSyntax)),
+    ] {
+        refuses(&not_utf8(with(name, "a~")), error);
+    }
+    // What is handed on as bytes is not looked at.
+    accepts(&not_utf8(plus(&[("Cookie", "a=~")])));
+}
+
+#[test]
 fn s10_2_origins_are_matched_exactly_and_their_absence_is_no_browser() {
     let check = |origin: &[(&str, &str)]| {
         read(&Config::default(), &plus(origin), |r| {

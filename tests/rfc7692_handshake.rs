@@ -460,6 +460,21 @@ fn carry(from: &mut Connection, to: &mut Connection, message: &[u8]) -> Option<u
     (frames[0].0 == 0xC2).then_some(frames[0].1.len())
 }
 
+/// RFC 6455, section 9.1: an offer is no leave to use what it offers.
+#[test]
+fn s5_what_was_declined_is_not_used() {
+    for server_config in plain() {
+        let [mut client, mut server] = connect(&default(), &server_config);
+        assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
+        assert_eq!(carry(&mut client, &mut server, &[b'x'; 1000]), None);
+        // Nor is it taken from the other end.
+        let mut compressed = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec();
+        let mut told = Vec::new();
+        drain(&mut client, &mut Input::new(&mut compressed), &mut Vec::new(), &mut told);
+        assert_eq!(told, [Told::Failed(sockeye::ProtocolError::ReservedBits)]);
+    }
+}
+
 #[test]
 fn s7_2_messages_are_carried_both_ways_as_agreed() {
     let random = |len| Random(9).bytes(len);

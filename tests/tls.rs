@@ -239,8 +239,9 @@ fn split_blocking_halves_over_tls_send_and_receive_much_at_once() {
 
 // ---- ALPN ------------------------------------------------------------------------
 
-/// The protocols that a client with this configuration offers.
-fn offered(adapter: Adapter, config: ClientConfig) -> Vec<String> {
+/// What a client with this configuration says when it calls this host: the
+/// name of the server, and the protocols that it offers.
+fn hello(adapter: Adapter, host: &str, config: ClientConfig) -> (Option<String>, Vec<String>) {
     let (listener, port) = listen();
     let server = Task::start(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -251,14 +252,29 @@ fn offered(adapter: Adapter, config: ClientConfig) -> Vec<String> {
             if let Some(accepted) = acceptor.accept().map_err(|(error, _)| error).unwrap() {
                 let hello = accepted.client_hello();
                 let names = hello.alpn().into_iter().flatten();
-                return names.map(|name| String::from_utf8(name.into()).unwrap()).collect();
+                let names = names.map(|name| String::from_utf8(name.into()).unwrap()).collect();
+                return (hello.server_name().map(str::to_owned), names);
             }
         }
     });
     // It learns what it wanted to know, and hangs up.
-    let outcome = adapter.connect(secure(port).tls(Arc::new(config)));
-    assert!(outcome.is_err());
+    let endpoint = direct(host, port, "/").secure().tls(Arc::new(config));
+    assert!(adapter.connect(endpoint).is_err());
     server.join()
+}
+
+fn offered(adapter: Adapter, config: ClientConfig) -> Vec<String> {
+    hello(adapter, "127.0.0.1", config).1
+}
+
+#[test]
+fn rfc6066_s3_the_server_is_told_the_name_that_was_asked_for() {
+    each_adapter(|adapter| {
+        let named = |host| hello(adapter, host, ClientConfig::clone(&trusting())).0;
+        assert_eq!(named("localhost").as_deref(), Some("localhost"));
+        // An address is no name.
+        assert_eq!(named("127.0.0.1"), None);
+    });
 }
 
 #[test]

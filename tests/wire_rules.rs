@@ -1,8 +1,12 @@
 //! The rules that engines get wrong, and the tests that hold them: each rule
 //! must name tests that exist.
 
+mod sources;
+
 use std::fs;
 use std::path::Path;
+
+use sources::{tests_in, text_of};
 
 /// Number, rule in short, and tests. A test stands for itself in every cut of
 /// its bytes: that is how `tests/common` runs them.
@@ -486,21 +490,16 @@ fn every_wire_rule_has_a_test() {
     let numbers: Vec<u32> = RULES.iter().map(|(number, ..)| *number).collect();
     assert!(numbers.into_iter().eq(1..=91));
 
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let mut code = String::new();
-    for entry in fs::read_dir(tests).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "rs") {
-            code += &fs::read_to_string(path).unwrap();
-        }
-    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let files = names.filter_map(|name| Some(format!("tests/{}", name.to_str()?)));
+    let files = files.filter(|file| file.ends_with(".rs"));
+    let code: String = files.filter_map(|file| text_of(&file)).collect();
+    let found = tests_in(&code);
     for (number, rule, tests) in RULES {
         assert!(!tests.is_empty(), "rule {number}, {rule}");
         for test in *tests {
-            assert!(
-                code.contains(&format!("#[test]\nfn {test}() {{")),
-                "rule {number}, {rule}: no test {test}"
-            );
+            assert!(found.contains(test), "rule {number}, {rule}: no test {test}");
         }
     }
 }

@@ -229,6 +229,28 @@ struct Fields<'a> {
     version: Option<&'a [u8]>,
     upgrades: bool,
     connection_upgrades: bool,
+    subprotocols: List,
+    extensions: List,
+}
+
+/// A list that has to name something if it is there at all: `1#element`. Its
+/// lines are one list (RFC 9110, section 5.3), so that one of them may be empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum List {
+    #[default]
+    Absent,
+    Empty,
+    Named,
+}
+
+impl List {
+    fn note(&mut self, names_something: bool) {
+        if names_something {
+            *self = Self::Named;
+        } else if *self == Self::Absent {
+            *self = Self::Empty;
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -267,16 +289,26 @@ impl<'a> Fields<'a> {
                         return Err(RequestError::VersionInvalid);
                     }
                 }
-                22 if is("Sec-WebSocket-Protocol") && !head::elements(value).all(is_token) => {
-                    return Err(RequestError::SubprotocolInvalid);
+                22 if is("Sec-WebSocket-Protocol") => {
+                    fields.subprotocols.note(head::elements(value).next().is_some());
+                    if !head::elements(value).all(is_token) {
+                        return Err(RequestError::SubprotocolInvalid);
+                    }
                 }
-                24 if is("Sec-WebSocket-Extensions")
-                    && extension::parse(value).any(|e| e.is_err()) =>
-                {
-                    return Err(RequestError::ExtensionInvalid);
+                24 if is("Sec-WebSocket-Extensions") => {
+                    fields.extensions.note(extension::parse(value).next().is_some());
+                    if extension::parse(value).any(|e| e.is_err()) {
+                        return Err(RequestError::ExtensionInvalid);
+                    }
                 }
                 _ => {}
             }
+        }
+        if fields.subprotocols == List::Empty {
+            return Err(RequestError::SubprotocolInvalid);
+        }
+        if fields.extensions == List::Empty {
+            return Err(RequestError::ExtensionInvalid);
         }
         Ok(fields)
     }

@@ -40,7 +40,8 @@ pub enum RequestError {
     OriginInvalid,
     /// The origin is not among those allowed (section 4.2.2, item 4).
     OriginNotAllowed,
-    /// `Sec-WebSocket-Protocol` with something that is not a token.
+    /// `Sec-WebSocket-Protocol` with something that is not a token, or with
+    /// nothing.
     SubprotocolInvalid,
     /// A target that is neither a path nor a URL of a scheme we serve.
     TargetInvalid,
