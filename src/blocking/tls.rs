@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
 use super::transport::Transport;
+use super::wire::is_timeout;
 use crate::net::is_gone;
 
 /// A stream with TLS on top: a [`Transport`] whose deadlines hold in the
@@ -125,8 +126,11 @@ impl<T: Read + Write> Read for Tls<T> {
             result => return result,
         }
         match self.advance() {
-            // What the peer said before it left can still be read.
-            Err(error) if is_gone(&error) && !self.connection.is_handshaking() => {}
+            // What the peer said before it left can still be read; and if it takes
+            // nothing, it may be waiting for us to read.
+            Err(error)
+                if (is_gone(&error) || is_timeout(&error)) && !self.connection.is_handshaking() => {
+            }
             result => result?,
         }
         self.receive()?;

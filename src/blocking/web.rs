@@ -17,7 +17,6 @@
 //! ```
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -27,7 +26,7 @@ use super::client::open_stream;
 use super::stream::Stream;
 use super::transport::Transport;
 use super::wire::{Patience, Wire};
-use crate::net::{Endpoint, Error, Turn, Waited, Watch};
+use crate::net::{Endpoint, Error, Replies, Turn, Waited, Watch};
 use crate::time::Instant;
 use crate::web::{self, CloseEvent, Event, Fired, Protocols, ReadyState, WebError};
 
@@ -39,6 +38,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// round, after so long: two ends that both send much must not wait for each
 /// other.
 const SLICE: Duration = Duration::from_millis(5);
+
+/// Reads that follow each other while the stream takes nothing: with a slice for
+/// each of them, much would take long to come.
+const READS: u32 = 64;
 
 /// A [`web::WebSocket`], which it derefs to, with its network.
 ///
@@ -131,7 +134,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// As [`ready`](Self::ready), but waits no longer than this (connecting takes
-    /// what it takes). `None`: nothing is known yet.
+    /// what it takes). `None`: nothing is known yet. Zero looks at what is there.
     pub fn ready_for(&mut self, timeout: Duration) -> Option<bool> {
         self.ready_within(Some(timeout))
     }
@@ -166,6 +169,7 @@ impl<S: Transport> WebSocket<S> {
 
     fn ready_within(&mut self, timeout: Option<Duration>) -> Option<bool> {
         let start = std::time::Instant::now();
+        let mut has_looked = false;
         loop {
             // The last event is told when the transport is closed.
             let is_down = matches!(self.link, Link::Down);
@@ -177,10 +181,11 @@ impl<S: Transport> WebSocket<S> {
                 return Some(false);
             }
             let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
+            if has_looked && left.is_some_and(|left| left.is_zero()) {
                 return None;
             }
             self.advance(left);
+            has_looked = true;
             self.socket.count_written();
         }
     }
@@ -210,9 +215,15 @@ impl<S: Transport> WebSocket<S> {
 struct Line<S> {
     wire: Wire<S>,
     watch: Watch,
+    replies: Replies,
     /// Others wait until the handshake is over.
     turn: Option<Turn>,
+    /// The request has gone out.
+    has_asked: bool,
+    was_open: bool,
     cannot_write: bool,
+    /// Since when the stream has taken nothing of what there is to send.
+    stalled_since: Option<Instant>,
 }
 
 impl<S: Transport> Line<S> {
@@ -223,79 +234,140 @@ impl<S: Transport> Line<S> {
         let now = wire.now();
         socket.connected(now);
         watch.start(socket, now);
-        Self { wire, watch, turn, cannot_write: false }
+        Self {
+            wire,
+            watch,
+            replies: Replies::default(),
+            turn,
+            has_asked: false,
+            was_open: false,
+            cannot_write: false,
+            stalled_since: None,
+        }
     }
 
-    /// Writes, reads once, and watches the deadlines.
+    /// Writes, reads, and watches the deadlines.
     fn advance(&mut self, socket: &mut web::WebSocket, most: Option<Duration>) {
-        if !socket.is_opening() {
-            self.turn = None;
-        }
+        self.was_open |= !socket.is_opening();
         self.watch.note_time(socket, || self.wire.now());
-        let now = self.wire.now();
-        let is_flushed = self.write(socket, now + most.map_or(SLICE, |most| most.min(SLICE)));
-        let patience = if is_flushed { most } else { Some(SLICE) };
+        let slice = most.map_or(SLICE, |most| most.min(SLICE));
+        let is_flushed = self.write(socket, self.wire.now() + slice);
+        let is_flooded = self.replies.are_too_many(socket.config());
+        if is_flooded && self.cannot_write {
+            // It could go on for ever.
+            return socket.receive_eof();
+        }
+        let due = self.watch.socket_due(socket, !is_flooded, self.stalled_since);
+        let patience = if is_flushed { most } else { Some(slice) };
         let until = patience.map(|patience| self.wire.now() + patience);
-        let until = match (until, self.watch.next()) {
+        let until = match (until, due) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        match self.wire.read(until) {
+        let reads = if is_flushed { 1 } else { READS };
+        for _ in 0..reads {
+            let is_flooded = self.replies.are_too_many(socket.config());
+            let read = if is_flooded { Ok(Waited::TimedOut) } else { self.wire.read(until) };
+            if !self.came(socket, read, due) || socket.has_tasks() {
+                break;
+            }
+        }
+        // Others may connect as soon as it is known what has become of us, also
+        // if nobody asks us anything for a while.
+        if !socket.is_opening() {
+            self.turn = None;
+        }
+    }
+
+    /// Something was read, or nothing ever will be, or not in time. True if there
+    /// may be more.
+    fn came(
+        &mut self,
+        socket: &mut web::WebSocket,
+        read: io::Result<Waited>,
+        due: Option<Instant>,
+    ) -> bool {
+        match read {
             Ok(Waited::Done) => {
                 self.receive(socket);
                 if self.watch.is_too_late(|| self.wire.now(), false) {
                     self.watch.judge_socket(socket, self.wire.now());
                 }
+                return !socket.should_close_transport();
             }
             Ok(Waited::Eof) => socket.receive_eof(),
             Ok(Waited::TimedOut) => {
-                if self.watch.next().is_some_and(|due| due <= self.wire.now()) {
+                if due.is_some_and(|due| due <= self.wire.now()) {
                     self.watch.judge_socket(socket, self.wire.now());
                 }
             }
             Err(error) => socket.connect_failed(error),
         }
+        false
     }
 
     fn receive(&mut self, socket: &mut web::WebSocket) {
+        let before = self.queued_len(socket);
         let inbox = &mut self.wire.intake.inbox;
         let (input, unread) = inbox.open(&mut []);
         socket.receive(input.into_rest());
         unread.leave(0);
         inbox.release();
+        self.replies.came(before, self.queued_len(socket));
+    }
+
+    /// Bytes that wait to be written.
+    fn queued_len(&self, socket: &web::WebSocket) -> usize {
+        self.wire.queued_len() + socket.output().len()
     }
 
     /// Writes what there is to write, if that is still possible, until `until`.
     /// True if nothing is left.
     fn write(&mut self, socket: &mut web::WebSocket, until: Instant) -> bool {
-        if self.cannot_write {
-            return true;
+        // What was sent while the stream was busy follows.
+        while !self.cannot_write {
+            if self.wire.queued_len() == 0 {
+                // Written, but it may not have been flushed.
+                self.wire.discard_output();
+                self.wire.tx = socket.take_output();
+            }
+            let queued = self.wire.queued_len();
+            let result: io::Result<Waited> = self.wire.flush(Patience::Until(Some(until)));
+            let written = queued - self.wire.queued_len();
+            socket.wrote(written);
+            self.replies.wrote(written);
+            // The stream may have taken it all, and not passed it on.
+            let is_flushed = matches!(result, Ok(Waited::Done));
+            if is_flushed || written > 0 {
+                self.stalled_since = None;
+            }
+            if !is_flushed {
+                // If the peer has closed its end, what it said before that can
+                // still be read.
+                self.cannot_write = result.is_err();
+                self.stalled_since.get_or_insert(self.wire.now());
+                return self.cannot_write;
+            }
+            if socket.output().is_empty() {
+                break;
+            }
         }
-        if self.wire.queued_len() == 0 {
-            let output: Vec<u8> = socket.take_output();
-            self.wire.tx = output;
-        }
-        let queued = self.wire.queued_len();
-        let result: io::Result<Waited> = self.wire.flush(Patience::Until(Some(until)));
-        socket.wrote(queued - self.wire.queued_len());
-        // If the peer has closed its end, what it said before that can still be
-        // read.
-        self.cannot_write = result.is_err();
-        self.cannot_write || self.wire.queued_len() == 0 && socket.output().is_empty()
+        self.has_asked = true;
+        true
     }
 
     /// The socket is done with the transport: it is flushed and closed.
     fn hang_up(&mut self, socket: &mut web::WebSocket) {
-        self.turn = None;
         let until = self.wire.now() + FAREWELL;
-        while !self.write(socket, until) {
-            if self.wire.now() >= until {
-                return;
-            }
-        }
-        if !self.cannot_write {
+        if self.has_last_words(socket) && self.write(socket, until) && !self.cannot_write {
             let _ = self.wire.hang_up(until);
         }
+    }
+
+    /// True if the peer is owed something: to a request that is not answered as
+    /// it should be, there is nothing more to say.
+    fn has_last_words(&self, socket: &web::WebSocket) -> bool {
+        self.has_asked && (self.was_open || !socket.output().is_empty())
     }
 }
 
@@ -331,7 +403,9 @@ impl<S: Transport> Drop for WebSocket<S> {
             // Without code and reason it never fails.
             let _ = self.socket.close(None, None);
             let until = line.wire.now() + SLICE;
-            if line.write(&mut self.socket, until) && !line.cannot_write {
+            let has_told =
+                !line.has_last_words(&self.socket) || line.write(&mut self.socket, until);
+            if has_told && !line.cannot_write {
                 let _ = line.wire.stream.shutdown_write();
             }
         }

@@ -16,6 +16,8 @@ mod intake;
 mod opening;
 #[cfg(feature = "url")]
 mod redirect;
+#[cfg(feature = "web")]
+mod replies;
 #[cfg(feature = "rustls")]
 pub mod tls;
 mod trace;
@@ -43,6 +45,8 @@ pub(crate) use endpoint::Proxy;
 pub(crate) use inbox::Inbox;
 pub(crate) use intake::Intake;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
+#[cfg(feature = "web")]
+pub(crate) use replies::Replies;
 pub(crate) use turn::Turn;
 #[cfg(feature = "proxy")]
 pub(crate) use uri::host_and_port;

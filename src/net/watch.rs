@@ -91,6 +91,27 @@ impl Watch {
         self.next = socket.handle_timeout(now);
     }
 
+    /// When to judge a socket, if nothing happens before. One that is open holds
+    /// no silence against a peer that nobody listens to; and a peer that takes
+    /// nothing of what we send cannot answer what is queued behind either, until
+    /// that has lasted for too long.
+    #[cfg(feature = "web")]
+    pub(crate) fn socket_due(
+        &self,
+        socket: &crate::web::WebSocket,
+        listens: bool,
+        stalled_since: Option<Instant>,
+    ) -> Option<Instant> {
+        let next = self.next?;
+        if socket.is_opening() || socket.ready_state() > crate::web::ReadyState::Open {
+            return Some(next);
+        }
+        match (stalled_since, write_patience(socket.config())) {
+            (Some(since), Some(patience)) => Some(next.max(since + patience)),
+            _ => listens.then_some(next),
+        }
+    }
+
     /// The transport has ended: how the connection did, and the error if that
     /// was one.
     pub(crate) fn end(&mut self, ws: &mut Connection) -> (Closed, Option<Error>) {

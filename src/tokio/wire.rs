@@ -106,6 +106,13 @@ impl<S> Wire<S> {
         self.written + self.queued_len() as u64
     }
 
+    /// True if the stream has taken bytes and was not asked to pass them on, or
+    /// has not done so yet.
+    #[cfg(feature = "web")]
+    pub(super) fn is_unflushed(&self) -> bool {
+        self.unflushed
+    }
+
     /// Since when the stream has taken nothing of what there is to send.
     pub(super) fn stalled_since(&self) -> Option<Instant> {
         self.stalled_since

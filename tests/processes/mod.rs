@@ -133,6 +133,7 @@ fn features() -> String {
         ("tokio", cfg!(feature = "tokio")),
         ("tracing", cfg!(feature = "tracing")),
         ("url", cfg!(feature = "url")),
+        ("web", cfg!(feature = "web")),
         ("webpki-roots", cfg!(feature = "webpki-roots")),
     ];
     let names = all.into_iter().filter_map(|(name, is_on)| is_on.then_some(name));

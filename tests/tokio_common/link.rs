@@ -195,7 +195,9 @@ impl Net {
 
     /// Answers the request that was written, if that has to be done.
     fn answer(&mut self) {
-        if let Some(frames) = self.behind_reply.take() {
+        // Some read before they have written all of it.
+        let is_whole = self.written.ends_with(b"\r\n\r\n");
+        if let Some(frames) = self.behind_reply.take_if(|_| is_whole) {
             let request = String::from_utf8(self.written.clone()).unwrap();
             let reply = reply(&request, "");
             self.head_len = reply.len();
@@ -239,7 +241,7 @@ impl AsyncRead for Link {
         }
         let left = net.to_read.len().min(net.ends_at) - net.read;
         let most = net.next_size().min(buf.remaining()).min(left);
-        if most == 0 && !net.has_ended {
+        if most == 0 && (!net.has_ended || net.behind_reply.is_some()) {
             net.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }

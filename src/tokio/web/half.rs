@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Readable<S> {
     /// Wants no more messages: closes the connection. It goes on while
     /// [`WebSocketStream::closed`](super::WebSocketStream::closed) is awaited.
     pub fn cancel(self, info: &CloseInfo) {
-        self.shared.with(|state, _| state.ws.close_with(info));
+        self.shared.with(|state, cx| state.close(info, cx));
     }
 
     fn poll_read(
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writable<S> {
     ///
     /// As [`WebSocketStream::closed`](super::WebSocketStream::closed).
     pub async fn close(mut self) -> Result<(), WebSocketError> {
-        self.shared.with(|state, _| state.ws.close_with(&CloseInfo::default()));
+        self.shared.with(|state, cx| state.close(&CloseInfo::default(), cx));
         let Self { shared, place } = &mut self;
         poll_fn(|cx| shared.poll(place, cx, State::poll_closed)).await.map(|_| ())
     }
@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writable<S> {
     /// Has nothing more to say: closes the connection. It goes on while
     /// [`WebSocketStream::closed`](super::WebSocketStream::closed) is awaited.
     pub fn abort(self, info: &CloseInfo) {
-        self.shared.with(|state, _| state.ws.close_with(info));
+        self.shared.with(|state, cx| state.close(info, cx));
     }
 
     fn send(&self, message: &Message<'_>) -> Result<(), WriteError> {
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writable<S> {
     /// Ready when no more than so many bytes are left to be written.
     fn poll_written(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.shared.poll(&mut self.place, cx, |state, cx| {
-            while state.ws.output().len() > most {
+            while state.ws.output().len() > most || most == 0 && state.ws.is_sending() {
                 if state.has_ended() || state.ws.is_broken() {
                     return Poll::Ready(Err(why(state)));
                 }
@@ -190,7 +190,7 @@ impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Message<'m>> for Writable<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
-        self.shared.with(|state, _| state.ws.close_with(&CloseInfo::default()));
+        self.shared.with(|state, cx| state.close(&CloseInfo::default(), cx));
         let Self { shared, place } = &mut *self;
         shared.poll(place, cx, State::poll_closed).map(|end| match end {
             Ok(_) => Ok(()),

@@ -7,8 +7,9 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::net::{Inbox, Turn, Watch};
+use crate::net::{Inbox, Replies, Turn, Watch};
 use crate::time::Instant;
+use crate::tokio::driver::READS_IN_TURN;
 use crate::tokio::time::Timer;
 use crate::tokio::wire::Wire;
 use crate::web::WebSocket;
@@ -22,9 +23,15 @@ pub(super) struct Line<S> {
     wire: Wire<S>,
     inbox: Inbox,
     watch: Watch,
+    replies: Replies,
     /// Others wait until the handshake is over.
     turn: Option<Turn>,
+    /// The request has gone out.
+    has_asked: bool,
+    was_open: bool,
     cannot_write: bool,
+    /// Reads since others had a turn.
+    reads: u32,
     hang_up_until: Option<Instant>,
 }
 
@@ -41,8 +48,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let now = wire.now();
         socket.connected(now);
         watch.start(socket, now);
-        let inbox = Inbox::default();
-        Self { wire, inbox, watch, turn, cannot_write: false, hang_up_until: None }
+        Self {
+            wire,
+            inbox: Inbox::default(),
+            watch,
+            replies: Replies::default(),
+            turn,
+            has_asked: false,
+            was_open: false,
+            cannot_write: false,
+            reads: 0,
+            hang_up_until: None,
+        }
     }
 
     /// Writes, reads once if it may and there is no task to run before,
@@ -53,20 +70,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         may_read: bool,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if !socket.is_opening() {
-            self.turn = None;
-        }
+        self.was_open |= !socket.is_opening();
         self.watch.note_time(socket, || self.wire.now());
         // If the peer has closed its end, what it said before that can still be
         // read.
         let _ = self.poll_write(socket, cx);
-        if may_read && !socket.has_tasks() {
+        let mut listens = may_read && !socket.has_tasks();
+        if listens && self.replies.are_too_many(socket.config()) {
+            if self.cannot_write {
+                // It could go on for ever.
+                socket.receive_eof();
+                return Poll::Ready(());
+            }
+            listens = false;
+        }
+        if listens {
+            if self.reads == READS_IN_TURN {
+                // It goes on and on: others want a turn.
+                self.reads = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if let Poll::Ready(read) = self.wire.poll_read(&mut self.inbox, cx) {
+                self.reads += 1;
                 self.came(socket, read);
                 return Poll::Ready(());
             }
+            self.reads = 0;
         }
-        ready!(self.wire.alarm.poll(self.watch.next(), cx));
+        let due = self.watch.socket_due(socket, listens, self.wire.stalled_since());
+        ready!(self.wire.alarm.poll(due, cx));
         self.watch.judge_socket(socket, self.wire.now());
         Poll::Ready(())
     }
@@ -76,20 +109,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         match read {
             Ok(0) => socket.receive_eof(),
             Ok(_) => {
+                let before = socket.output().len();
                 let (input, unread) = self.inbox.open(&mut []);
                 socket.receive(input.into_rest());
                 unread.leave(0);
                 self.inbox.release();
+                self.replies.came(before, socket.output().len());
                 if self.watch.is_too_late(|| self.wire.now(), false) {
                     self.watch.judge_socket(socket, self.wire.now());
                 }
             }
             Err(error) => socket.connect_failed(error),
         }
+        self.pass_turn(socket);
+    }
+
+    /// Others may connect as soon as it is known what has become of us, also if
+    /// nobody asks us anything for a while.
+    fn pass_turn(&mut self, socket: &WebSocket) {
+        if !socket.is_opening() {
+            self.turn = None;
+        }
     }
 
     /// Writes what there is to write, if that is still possible.
-    pub(super) fn poll_write(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_write(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
         if self.cannot_write {
             return Poll::Ready(());
         }
@@ -98,6 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let result = self.wire.poll_flush(&mut output, cx);
         let written = len - output.len();
         socket.wrote(written);
+        self.replies.wrote(written);
+        self.has_asked |= socket.output().is_empty();
         ready!(result).unwrap_or_else(|_| self.cannot_write = true);
         Poll::Ready(())
     }
@@ -108,8 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         socket: &mut WebSocket,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        self.turn = None;
-        if self.cannot_write {
+        if self.cannot_write || !self.has_last_words(socket) {
             return Poll::Ready(());
         }
         let until = *self.hang_up_until.get_or_insert(self.wire.now() + FAREWELL);
@@ -119,15 +164,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.wire.poll_hang_up(&mut self.inbox, until, cx)
     }
 
+    /// True if the peer is owed something: to a request that is not answered as
+    /// it should be, there is nothing more to say.
+    fn has_last_words(&self, socket: &WebSocket) -> bool {
+        self.has_asked && (self.was_open || !socket.output().is_empty())
+    }
+
     /// True if what is to be written never will be.
     pub(super) fn is_broken(&self) -> bool {
         self.cannot_write
     }
 
-    /// Tells the peer what can be told without waiting.
+    /// True if the stream has taken bytes and not passed them on.
+    pub(super) fn is_unflushed(&self) -> bool {
+        self.wire.is_unflushed()
+    }
+
+    /// Tells the peer what can be told without waiting: it is closing.
+    pub(super) fn tell(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
+        self.pass_turn(socket);
+        if socket.should_close_transport() && !self.has_last_words(socket) {
+            return Poll::Ready(());
+        }
+        self.poll_write(socket, cx)
+    }
+
+    /// The same, and that there will be no more.
     pub(super) fn leave(&mut self, socket: &mut WebSocket) {
         let cx = &mut Context::from_waker(Waker::noop());
-        if self.poll_write(socket, cx).is_ready() {
+        if self.tell(socket, cx).is_ready() {
             let _ = Pin::new(&mut self.wire.stream).poll_shutdown(cx);
         }
     }

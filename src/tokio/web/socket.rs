@@ -128,13 +128,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Waits until the network has taken all that was sent, or the connection is
-    /// over. Meanwhile no task is run, so a peer that stops reading until we do
-    /// is waited for in vain: select this together with something else.
+    /// over, or nothing can be sent any more. Meanwhile no task is run, so a peer
+    /// that stops reading until we do is waited for in vain: select this together
+    /// with something else.
     ///
     /// Cancel safe.
     pub async fn flushed(&mut self) {
         poll_fn(|cx| {
-            while !self.socket.output().is_empty() && !self.socket.should_close_transport() {
+            while self.is_sending() && !self.is_broken() && !self.socket.should_close_transport() {
                 ready!(self.poll_network(true, cx));
             }
             Poll::Ready(())
@@ -186,6 +187,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// True once the network is done with.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.link, Link::Down)
+    }
+
+    /// True if something was sent that the network has not taken.
+    pub(super) fn is_sending(&self) -> bool {
+        let is_unflushed = matches!(&self.link, Link::Up(line) if line.is_unflushed());
+        is_unflushed || !self.socket.output().is_empty()
+    }
+
+    /// The script has closed: gives up connecting, or tells the peer what can be
+    /// told at once. Waits for nothing, and so needs no runtime.
+    pub(super) fn tell(&mut self, cx: &mut Context<'_>) {
+        match &mut self.link {
+            Link::Dialing(_) if self.socket.should_close_transport() => self.link = Link::Down,
+            Link::Up(line) => {
+                let _ = line.tell(&mut self.socket, cx);
+            }
+            Link::Dialing(_) | Link::Down => {}
+        }
     }
 
     /// True if what was sent never will be.

@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// Starts the closing handshake, or gives up connecting. It goes on while
     /// [`closed`](Self::closed) is awaited.
     pub fn close(&self, info: &CloseInfo) {
-        self.shared.with(|state, _| state.ws.close_with(info));
+        self.shared.with(|state, cx| state.close(info, cx));
     }
 }
 
@@ -245,6 +245,18 @@ pub(super) struct State<S: AsyncRead + AsyncWrite + Unpin> {
     pub(super) has_writer: bool,
 }
 
+/// What somebody may be waiting for.
+#[derive(PartialEq)]
+struct Progress {
+    ready_state: ReadyState,
+    queued_len: usize,
+    is_sending: bool,
+    is_broken: bool,
+    /// Without a reader, others read.
+    has_reader: bool,
+    has_ended: bool,
+}
+
 /// How it ended.
 #[derive(Clone)]
 struct End {
@@ -254,9 +266,15 @@ struct End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
-    /// What somebody may be waiting for.
-    fn progress(&self) -> (ReadyState, usize, bool) {
-        (self.ws.ready_state(), self.ws.output().len(), self.end.is_some())
+    fn progress(&self) -> Progress {
+        Progress {
+            ready_state: self.ws.ready_state(),
+            queued_len: self.ws.output().len(),
+            is_sending: self.ws.is_sending(),
+            is_broken: self.ws.is_broken(),
+            has_reader: self.has_reader,
+            has_ended: self.has_ended(),
+        }
     }
 
     /// How it failed, if it did.
@@ -274,8 +292,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Message<'static>>> {
         let is_open = self.ws.ready_state() == ReadyState::Open;
-        let may_read = is_reader || !self.has_reader || !is_open;
-        if !self.ws.has_tasks() || !may_read && self.ws.has_message() {
+        let may_take = is_reader || !self.has_reader || !is_open;
+        if !self.ws.has_tasks() || !may_take && self.ws.has_message() {
+            // Of a connection that is broken, what matters is how it ended.
+            let may_read = may_take || self.ws.is_broken();
             return self.ws.poll_network(may_read, cx).map(|()| None);
         }
         let mut message = None;
@@ -321,12 +341,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
         }
     }
 
+    /// Starts the closing handshake, or gives up connecting. What that takes goes
+    /// on while somebody awaits the end.
+    pub(super) fn close(&mut self, info: &CloseInfo, cx: &mut Context<'_>) {
+        self.ws.close_with(info);
+        self.ws.tell(cx);
+    }
+
     /// A half was dropped. When both were, nobody is left to talk to the peer:
-    /// the connection is closed, which goes on while somebody awaits its end.
+    /// the connection is closed.
     pub(super) fn leave(&mut self, cx: &mut Context<'_>) {
         if !self.has_reader && !self.has_writer {
-            self.ws.close_with(&CloseInfo::default());
-            let _ = self.ws.poll_network(false, cx);
+            self.close(&CloseInfo::default(), cx);
         }
     }
 
