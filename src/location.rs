@@ -55,9 +55,18 @@ impl Location {
         self.0.port_or_known_default().unwrap_or_default()
     }
 
-    /// Path and query: *resource name*.
+    /// Path and query, if that is not empty: *resource name*.
     pub(crate) fn target(&self) -> &str {
-        &self.0[Position::BeforePath..Position::AfterQuery]
+        let target = &self.0[Position::BeforePath..Position::AfterQuery];
+        if self.0.query() == Some("") { target.trim_end_matches('?') } else { target }
+    }
+
+    /// The URL as HTTP has it, without user name and password.
+    #[cfg(feature = "web")]
+    pub(crate) fn as_http(&self) -> alloc::string::String {
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        let place = &self.0[Position::BeforeHost..Position::AfterPort];
+        alloc::format!("{scheme}://{place}{}", self.target())
     }
 
     /// User name and password, decoded.

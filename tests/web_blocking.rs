@@ -72,7 +72,7 @@ fn c12_nothing_happens_before_the_caller_has_returned_to_its_loop() {
         assert!(ws.next_event().is_none());
         assert!(!ws.ready());
         assert_eq!(ws.ready_for(SOON), Some(false));
-        assert_eq!(ws.opened().unwrap_err().code, 0, "that was told before");
+        assert_eq!(ws.opened().unwrap_err().code, 3000, "as it was told before");
         server.join();
     });
 }

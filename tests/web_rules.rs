@@ -169,6 +169,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
         &[
             "s7_clean_is_a_close_frame_both_ways",
             "s7_a_server_that_closes_and_keeps_the_transport_is_clean_too",
+            "s7_a_close_that_was_never_sent_makes_no_clean_end",
             "s7_a_stream_that_breaks_when_all_was_said_is_clean_too",
         ],
     ),
@@ -350,6 +351,7 @@ const CARRIERS: &[(&str, &[&str])] = &[
     (
         "H11",
         &[
+            "h11_waiting_for_ones_turn_takes_as_long_as_it_takes",
             "h11_a_second_socket_waits_until_the_first_is_open_or_has_failed",
             "h11_an_open_socket_keeps_nobody_waiting_though_nobody_asks_it",
             "h11_a_socket_that_is_dropped_while_connecting_keeps_nobody_waiting",

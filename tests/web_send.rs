@@ -291,8 +291,8 @@ fn n9_closing_sets_nothing_back() {
     page.close(None, None).unwrap();
     assert_eq!(buffered(&mut page), 3);
     page.hears_frames([empty_close()]);
-    page.ends();
-    assert_eq!(page.turns(), [clean_close(1005, "")]);
+    page.receive_eof();
+    assert_eq!(page.turns(), [Told::Error, Told::Close(false, 1005, String::new())]);
     assert_eq!(page.buffered_amount(), 3);
     // It may be written still, up to the end of the transport.
     page.wrote(1);
@@ -305,7 +305,7 @@ fn n9_closing_sets_nothing_back() {
     let mut page = Page::open();
     page.send_binary(&[0; 1000]).unwrap();
     page.wrote(8 + 600);
-    page.ends();
+    page.receive_eof();
     assert_eq!(page.buffered_amount(), 1000, "as of the last turn");
     assert_eq!(page.turns(), failure());
     assert_eq!(page.buffered_amount(), 400);

@@ -232,6 +232,7 @@ fn s7_a_server_that_closes_and_keeps_the_transport_is_clean_too() {
     let mut page = Page::open();
     page.hears_frames([close(1000, "")]);
     page.turns();
+    page.flush();
     page.waits(second(9));
     assert!(!page.has_tasks() && !page.should_close_transport());
     page.waits(second(1));
@@ -248,6 +249,7 @@ fn s7_a_stream_that_breaks_when_all_was_said_is_clean_too() {
             page.close(Some(1000), None).unwrap();
         }
         page.hears_frames([close(1000, "bye")]);
+        page.flush();
         page.connect_failed("connection reset by peer");
         assert_eq!(page.turns(), [clean_close(1000, "bye")]);
         assert_eq!(page.diagnostic(), None);
@@ -257,7 +259,23 @@ fn s7_a_stream_that_breaks_when_all_was_said_is_clean_too() {
     page.close(Some(1000), None).unwrap();
     page.connect_failed("connection reset by peer");
     assert_eq!(page.turns(), failure());
-    assert!(matches!(page.diagnostic(), Some(Diagnostic::Ended(_))));
+    assert_eq!(page.diagnostic(), Some(&Diagnostic::Lost("connection reset by peer".into())));
+}
+
+#[test]
+fn s7_a_close_that_was_never_sent_makes_no_clean_end() {
+    for ours_first in [false, true] {
+        let mut page = Page::open();
+        page.send_text("never sent").unwrap();
+        if ours_first {
+            page.close(Some(1000), None).unwrap();
+        }
+        page.wrote(5);
+        page.hears_frames([close(1000, "bye")]);
+        page.receive_eof();
+        assert_eq!(page.turns(), [Told::Error, Told::Close(false, 1000, "bye".into())]);
+        assert_eq!(page.diagnostic(), Some(&Diagnostic::Unsent));
+    }
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn the_peers_close_is_heard_by_whoever_reads_and_told_to_all() {
         let (read, ()) = tokio::join!(readable.read(), server);
         assert_eq!(read, Ok(None));
         writing.await.unwrap();
-        assert_eq!(ended.await.unwrap().unwrap().code(), Some(3000));
+        assert_eq!(ended.await.unwrap().unwrap().code, 3000);
     });
 }
 
@@ -193,7 +193,7 @@ fn dropping_the_reader_sets_those_to_work_that_wait() {
             peer.half_close().await;
         };
         let (end, ()) = tokio::join!(ended, server);
-        assert_eq!(end.unwrap().unwrap().code(), Some(3000));
+        assert_eq!(end.unwrap().unwrap().code, 3000);
         drop(writable);
     });
 }
@@ -210,7 +210,7 @@ fn closing_sets_those_to_work_that_wait() {
         peer.expect([empty_close()]).await;
         peer.send([close(3000, "bye")]).await;
         peer.half_close().await;
-        assert_eq!(ended.await.unwrap().unwrap().code(), Some(3000));
+        assert_eq!(ended.await.unwrap().unwrap().code, 3000);
     });
 }
 
@@ -225,7 +225,7 @@ fn whoever_reads_the_end_tells_those_that_wait() {
         peer.half_close().await;
         settle().await;
         assert_eq!(readable.read().await, Ok(None));
-        assert_eq!(ended.await.unwrap().unwrap().code(), Some(3000));
+        assert_eq!(ended.await.unwrap().unwrap().code, 3000);
     });
 }
 
@@ -242,7 +242,7 @@ fn a_stream_that_wakes_before_it_says_that_it_waits_is_asked_again() {
         link.say(&empty_close().unmasked());
         link.end();
         assert_eq!(opened.readable.read().await, Ok(None));
-        assert_eq!(stream.closed().await.unwrap().code(), Some(1005));
+        assert_eq!(stream.closed().await.unwrap().code, 1005);
     });
 }
 
@@ -498,7 +498,7 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
         peer.send([empty_close()]).await;
         peer.half_close().await;
         let (end, took) = timed(stream.closed()).await;
-        assert_eq!(end.unwrap().code(), Some(1005));
+        assert_eq!(end.unwrap().code, 1005);
         assert_took(took, std::time::Duration::ZERO);
     });
 }
@@ -522,6 +522,6 @@ fn combinators_work_on_both_halves() {
             .forward(writable);
         let (echoed, (), end) = tokio::join!(echo, server, stream.closed());
         echoed.unwrap();
-        assert_eq!(end.unwrap().code(), Some(1005));
+        assert_eq!(end.unwrap().code, 1005);
     });
 }

@@ -63,7 +63,7 @@ fn s6_events_come_in_order_and_none_after_close() {
         assert_eq!((ws.ready_state(), ws.diagnostic()), (ReadyState::Closed, None));
         assert_eq!(ws.next_event().await, None);
         assert!(!ws.ready().await);
-        assert_eq!(ws.opened().await.unwrap_err().code, 0, "that was told before");
+        assert_eq!(ws.opened().await.unwrap_err().code, 3000, "as it was told before");
     });
 }
 

@@ -14,11 +14,11 @@ use std::time::Duration;
 use common::*;
 use sockeye::tokio::web::WebSocket;
 use sockeye::tokio::{Sleep, Timer};
-use sockeye::web::{Diagnostic, ReadyState};
+use sockeye::web::{self, Diagnostic, ReadyState};
 use tokio::io::AsyncWriteExt;
 use tokio_common::{
-    Call, Fault, Link, Role, SECOND, assert_took, bytes_of, decoded, poll_times, poll_to_end, run,
-    settle, timed,
+    Call, DAY, Fault, Link, Role, SECOND, assert_took, bounded, bytes_of, decoded, poll_times,
+    poll_to_end, run, settle, timed,
 };
 use web_carried::*;
 use web_sockets::*;
@@ -29,6 +29,28 @@ const A_READ: usize = 256 << 10;
 /// A mebibyte of small messages, numbered.
 fn many_messages() -> Vec<u8> {
     (0..20_000).flat_map(|n| text(&format!("{n:<49}")).unmasked()).collect()
+}
+
+#[test]
+fn h11_waiting_for_ones_turn_takes_as_long_as_it_takes() {
+    bounded(|| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("ws://{}/", listener.local_addr().unwrap());
+            let socket = |patience| {
+                let options = page(|config| config.handshake_timeout = patience);
+                WebSocket::start(web::WebSocket::with_options(&url, (), &options).unwrap())
+            };
+            let (mut first, mut second) = (socket(None), socket(Some(SECOND)));
+            for ws in [&mut first, &mut second] {
+                let event = tokio::time::timeout(DAY, ws.next_event()).await;
+                assert!(event.is_err(), "nobody answers: {event:?}");
+                assert_eq!(ws.ready_state(), ReadyState::Connecting);
+            }
+        });
+    });
 }
 
 // ---- reading -----------------------------------------------------------------------
@@ -311,7 +333,7 @@ fn what_handlers_send_goes_out_though_events_come_all_the_time() {
 #[test]
 fn h12_a_silent_server_has_the_time_for_the_handshake_and_no_more() {
     run(|| async {
-        for reply in ["", "HTTP/1.1 101 Swit", "HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nsor"] {
+        for reply in ["", "HTTP/1.1 101 Swit", "HTTP/1.1 403 No\r\nContent-Length: 9\r\n"] {
             let (mut ws, mut peer) = connecting(&page(|c| c.handshake_timeout = Some(7 * SECOND)));
             peer.send_bytes(reply).await;
             let (came, took) = timed(rest(&mut ws)).await;

@@ -1,5 +1,6 @@
 //! The client's side of the handshake over a blocking stream.
 
+use core::time::Duration;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 
@@ -77,16 +78,20 @@ where
 fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
     let opening = ClientOpening::new(endpoint)?;
-    let (_turn, stream) = open_stream(endpoint)?;
+    let (_turn, stream) = open_stream(endpoint, endpoint.limits().handshake_timeout)?;
     shake_hands(opening, stream)
 }
 
-/// Connects to an endpoint when its turn has come; with TLS if it uses that. The
-/// turn lasts until the handshake has ended.
-pub(super) fn open_stream(endpoint: &Endpoint) -> Result<(Option<Turn>, Stream), Error> {
+/// Connects to an endpoint when its turn has come, for which it waits as long as
+/// `patience` allows; with TLS if it uses that. The turn lasts until the handshake
+/// has ended.
+pub(super) fn open_stream(
+    endpoint: &Endpoint,
+    patience: Option<Duration>,
+) -> Result<(Option<Turn>, Stream), Error> {
     endpoint.check_secure()?;
     let turn = match endpoint.waits_its_turn() {
-        true => Some(wait_for_turn(endpoint)?),
+        true => Some(wait_for_turn(endpoint, patience)?),
         false => None,
     };
     let stream = open_tcp(endpoint)?;
@@ -94,9 +99,8 @@ pub(super) fn open_stream(endpoint: &Endpoint) -> Result<(Option<Turn>, Stream),
     Ok((turn, Stream::open(endpoint, stream)?))
 }
 
-fn wait_for_turn(endpoint: &Endpoint) -> io::Result<Turn> {
-    let timeout = endpoint.limits().handshake_timeout;
-    let deadline = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
+fn wait_for_turn(endpoint: &Endpoint, patience: Option<Duration>) -> io::Result<Turn> {
+    let deadline = patience.and_then(|patience| std::time::Instant::now().checked_add(patience));
     let turn = Turn::wait_blocking(endpoint.host(), endpoint.port(), deadline);
     turn.ok_or_else(|| io::ErrorKind::TimedOut.into())
 }

@@ -80,8 +80,9 @@ impl WebSocket {
     }
 
     /// Carries a socket, with options and handlers of its own, to where it
-    /// leads. One at a time connects to a host and port (RFC 6455, section 4.1,
-    /// item 2).
+    /// leads, from when it is first waited for. One at a time connects to a host
+    /// and port (RFC 6455, section 4.1, item 2); the others wait for it as long
+    /// as that takes.
     pub fn start(socket: web::WebSocket) -> Self {
         Self::start_through(socket, |endpoint| endpoint)
     }
@@ -94,7 +95,7 @@ impl WebSocket {
         change: impl FnOnce(Endpoint) -> Endpoint,
     ) -> Self {
         let link = match Endpoint::of_socket(&socket).map(change) {
-            Some(endpoint) => Link::Dialing(Box::new(move || open_stream(&endpoint))),
+            Some(endpoint) => Link::Dialing(Box::new(move || open_stream(&endpoint, None))),
             // It has failed already, and will say so.
             None => Link::Down,
         };
@@ -150,7 +151,7 @@ impl<S: Transport> WebSocket<S> {
             match self.next_event() {
                 Some(Event::Close(close)) => return Err(close),
                 Some(_) => {}
-                None => return Err(CloseEvent::default()),
+                None => return Err(self.end()),
             }
         }
         Ok(())
@@ -162,9 +163,14 @@ impl<S: Transport> WebSocket<S> {
             match self.next_event() {
                 Some(Event::Close(close)) => return close,
                 Some(_) => {}
-                None => return CloseEvent::default(),
+                None => return self.end(),
             }
         }
+    }
+
+    /// It has been told before, if there is no event left.
+    fn end(&self) -> CloseEvent {
+        self.socket.close_event().cloned().unwrap_or_default()
     }
 
     fn ready_within(&mut self, timeout: Option<Duration>) -> Option<bool> {

@@ -117,19 +117,23 @@ where
 async fn connect_once(endpoint: &Endpoint) -> Result<WebSocket<Stream>, Error> {
     // A mistake in the request is told before anybody is called.
     let opening = ClientOpening::new(endpoint)?;
-    let (_turn, stream) = open_stream(endpoint).await?;
+    let (_turn, stream) = open_stream(endpoint, endpoint.limits().handshake_timeout).await?;
     shake_hands(opening, Wire::new(stream, &TokioTimer)).await
 }
 
-/// Connects to an endpoint when its turn has come; with TLS if it uses that. The
-/// turn lasts until the handshake has ended.
-pub(super) async fn open_stream(endpoint: &Endpoint) -> Result<(Option<Turn>, Stream), Error> {
+/// Connects to an endpoint when its turn has come, for which it waits as long as
+/// `patience` allows; with TLS if it uses that. The turn lasts until the handshake
+/// has ended.
+pub(super) async fn open_stream(
+    endpoint: &Endpoint,
+    patience: Option<Duration>,
+) -> Result<(Option<Turn>, Stream), Error> {
     endpoint.check_secure()?;
     let timeout = endpoint.limits().handshake_timeout;
     let turn = match endpoint.waits_its_turn() {
         true => {
             let turn = async { Ok(Turn::wait(endpoint.host(), endpoint.port()).await) };
-            Some(in_time(timeout, turn).await?)
+            Some(in_time(patience, turn).await?)
         }
         false => None,
     };

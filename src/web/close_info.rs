@@ -10,8 +10,9 @@ use super::error::WebError;
 use super::event::CloseEvent;
 use crate::close::{CloseCode, MAX_REASON_LEN};
 
-/// A code and a reason that a script may close with, or was told. The default
-/// is neither: an empty Close frame.
+/// A code and a reason that a script may close with. The default is neither: an
+/// empty Close frame. What a peer has closed with is a
+/// [`CloseEvent`](super::CloseEvent), and may not be passed on as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CloseInfo {
     code: Option<u16>,
@@ -28,21 +29,17 @@ impl CloseInfo {
     /// bytes.
     pub fn new(code: Option<u16>, reason: &str) -> Result<Self, WebError> {
         if code.is_some_and(|code| code != 1000 && !(3000..=4999).contains(&code)) {
-            return Err(WebError::InvalidAccess("a close code is 1000, or from 3000 to 4999"));
+            return Err(WebError::InvalidAccess(
+                "a close code is 1000, or from 3000 to 4999".into(),
+            ));
         }
         if reason.len() > MAX_REASON_LEN {
             let len = reason.len();
             let what = format!("a reason of {len} bytes; it can have {MAX_REASON_LEN}");
-            return Err(WebError::Syntax(what));
+            return Err(WebError::Syntax(what.into()));
         }
         let implied = (!reason.is_empty()).then_some(1000);
         Ok(Self { code: code.or(implied), reason: reason.into() })
-    }
-
-    /// What an event tells, as it is.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn of_event(event: CloseEvent) -> Self {
-        Self { code: Some(event.code), reason: event.reason }
     }
 
     /// The status code.
@@ -77,8 +74,8 @@ impl WebSocketError {
         Self { close_code: CloseCode::ABNORMAL_CLOSURE.into(), reason: String::new() }
     }
 
-    pub(crate) fn of_event(event: CloseEvent) -> Self {
-        Self { close_code: event.code, reason: event.reason }
+    pub(crate) fn of_event(event: &CloseEvent) -> Self {
+        Self { close_code: event.code, reason: event.reason.clone() }
     }
 }
 

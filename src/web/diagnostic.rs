@@ -21,6 +21,8 @@ pub enum Diagnostic {
     /// The connection was open, and did not end with a Close frame from both
     /// sides. Says who broke which rule.
     Ended(Box<Closed>),
+    /// The transport broke while the connection was open.
+    Lost(String),
     /// More was sent than [`Options::max_buffered`](super::Options::max_buffered)
     /// allows.
     Full,
@@ -35,6 +37,9 @@ pub enum Diagnostic {
     /// There are as many connections as
     /// [`Options::connections`](super::Options::connections) allows.
     TooManyConnections,
+    /// The server closed, and the transport ended, before all was sent; our Close
+    /// frame was not.
+    Unsent,
 }
 
 impl fmt::Display for Diagnostic {
@@ -44,12 +49,14 @@ impl fmt::Display for Diagnostic {
             Self::ClosedWhileConnecting => f.write_str("closed before the connection was open"),
             Self::Connect(why) => write!(f, "not connected: {why}"),
             Self::Ended(closed) => closed.fmt(f),
+            Self::Lost(why) => write!(f, "connection lost: {why}"),
             Self::Full => f.write_str("the buffer is full"),
             Self::Refused(status) => write!(f, "server answered with HTTP status {status}"),
             Self::Request(why) => write!(f, "request impossible: {why}"),
             Self::Response(error) => error.fmt(f),
             Self::SubprotocolMissing => f.write_str("server selected none of the protocols"),
             Self::TooManyConnections => f.write_str("too many connections"),
+            Self::Unsent => f.write_str("server closed before all was sent"),
         }
     }
 }

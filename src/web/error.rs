@@ -1,6 +1,6 @@
 //! What a script would catch: exceptions, by their names.
 
-use alloc::string::String;
+use alloc::borrow::Cow;
 use core::fmt;
 
 /// An exception of the WebSockets Standard. The call that fails with one has
@@ -19,13 +19,13 @@ use core::fmt;
 #[allow(clippy::exhaustive_enums)] // the standard has four
 pub enum WebError {
     /// A close code that applications may not use.
-    InvalidAccess(&'static str),
+    InvalidAccess(Cow<'static, str>),
     /// Sending before the connection is open.
-    InvalidState(&'static str),
+    InvalidState(Cow<'static, str>),
     /// What a page may not do: a blocked port, mixed content.
-    Security(&'static str),
+    Security(Cow<'static, str>),
     /// A URL, a protocol or a reason that is none.
-    Syntax(String),
+    Syntax(Cow<'static, str>),
 }
 
 impl WebError {
@@ -62,8 +62,10 @@ impl WebError {
     /// What is wrong, in words.
     pub fn message(&self) -> &str {
         match self {
-            Self::InvalidAccess(what) | Self::InvalidState(what) | Self::Security(what) => what,
-            Self::Syntax(what) => what,
+            Self::InvalidAccess(what)
+            | Self::InvalidState(what)
+            | Self::Security(what)
+            | Self::Syntax(what) => what,
         }
     }
 }

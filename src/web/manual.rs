@@ -20,9 +20,8 @@
 //! # Ok::<(), sockeye::web::WebError>(())
 //! ```
 //!
-//! Creating it connects, but nothing comes of that before the program returns to
-//! its event loop: in JavaScript when the script ends, in Rust when it waits for an
-//! event.
+//! That is all it takes to connect. It begins when the program returns to its event
+//! loop: in JavaScript when the script ends, in Rust when it first waits for an event.
 //!
 //! Several protocols are a list, of which the server takes one; none is `()`:
 //!

@@ -59,10 +59,10 @@ mod task;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use url::Url;
 
@@ -97,7 +97,6 @@ pub use task::Fired;
 /// are received, with one copy. What is sent is buffered without a limit, unless
 /// [`Options::max_buffered`] sets one: a script that sends much looks at
 /// [`buffered_amount`](Self::buffered_amount).
-#[derive(Debug)]
 pub struct WebSocket {
     // What was settled by the constructor.
     location: Location,
@@ -121,6 +120,7 @@ pub struct WebSocket {
     /// The task that ends it was queued.
     has_ended: bool,
     diagnostic: Option<Diagnostic>,
+    close_event: Option<CloseEvent>,
 }
 
 impl WebSocket {
@@ -195,6 +195,7 @@ impl WebSocket {
             counted: None,
             has_ended: false,
             diagnostic: None,
+            close_event: None,
         };
         match opening::client(&ws.location, &protocols, options, seed) {
             Ok(client) => ws.phase = Phase::Waiting(Box::new(client)),
@@ -255,6 +256,11 @@ impl WebSocket {
         self.diagnostic.as_ref()
     }
 
+    /// How it was closed, once that event has been fired.
+    pub fn close_event(&self) -> Option<&CloseEvent> {
+        self.close_event.as_ref()
+    }
+
     /// Limits and deadlines in force.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
@@ -309,7 +315,7 @@ impl WebSocket {
 
     fn send(&mut self, message: &Message<'_>) -> Result<(), WebError> {
         if self.ready_state == ReadyState::Connecting {
-            return Err(WebError::InvalidState("the connection is not open yet"));
+            return Err(WebError::InvalidState("the connection is not open yet".into()));
         }
         let len = message.as_bytes().len();
         let has_room = self.has_room(len);
@@ -420,10 +426,24 @@ impl WebSocket {
     }
 }
 
+/// Without what may be a secret: the whole URL, and messages.
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("origin", &self.origin)
+            .field("ready_state", &self.ready_state)
+            .field("buffered_amount", &self.buffered_amount)
+            .field("protocol", &self.protocol)
+            .field("diagnostic", &self.diagnostic)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The constructor's first steps: URL, scheme, fragment, and what the page may
 /// do.
 fn locate(url: &str, options: &Options) -> Result<Location, WebError> {
-    let syntax = |why: &dyn ToString| WebError::Syntax(format!("{url:?}: {}", why.to_string()));
+    // Without the URL: a password may be in it.
+    let syntax = |why: &dyn ToString| WebError::Syntax(why.to_string().into());
     let base = match &options.base_url {
         Some(base) => Some(Url::parse(base).map_err(|error| syntax(&error))?),
         None => None,
@@ -432,10 +452,10 @@ fn locate(url: &str, options: &Options) -> Result<Location, WebError> {
     let location = Location::new(parsed.map_err(|error| syntax(&error))?);
     let location = location.map_err(|error| syntax(&error))?;
     if options.secure_context && !location.is_secure() && !location.is_loopback() {
-        return Err(WebError::Security("a page that came over TLS may not use ws"));
+        return Err(WebError::Security("a page that came over TLS may not use ws".into()));
     }
     if options.blocked_ports == BlockedPorts::Throw && ports::is_blocked(location.port()) {
-        return Err(WebError::Security("the port belongs to another protocol"));
+        return Err(WebError::Security("the port belongs to another protocol".into()));
     }
     Ok(location)
 }

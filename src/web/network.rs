@@ -100,7 +100,13 @@ impl WebSocket {
     /// Nobody could be reached, or not securely, or the stream broke.
     pub fn connect_failed(&mut self, why: impl fmt::Display) {
         match &mut self.phase {
-            Phase::Open(_) => self.receive_eof(),
+            Phase::Open(_) => {
+                self.receive_eof();
+                // After a closing handshake it is no news.
+                if self.diagnostic.is_some() {
+                    self.diagnostic = Some(Diagnostic::Lost(why.to_string()));
+                }
+            }
             _ => self.fail(Diagnostic::Connect(why.to_string())),
         }
     }
@@ -253,7 +259,7 @@ impl WebSocket {
         self.counted = None;
         if !self.has_ended {
             self.has_ended = true;
-            self.tasks.push_back(Task::Closed { failed: why.is_some(), event });
+            self.tasks.push_back(Task::Closed { event });
             self.diagnostic = why;
         }
     }

@@ -65,7 +65,8 @@ pub(super) fn client(
     if let (Some(origin), false) = (&options.origin, is_said("Origin")) {
         request = request.header("Origin", origin);
     }
-    if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies(location.as_str())) {
+    if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies(&location.as_http()))
+    {
         request = request.header("Cookie", &cookies);
     }
     for (name, value) in &options.headers {
@@ -136,7 +137,7 @@ impl WebSocket {
     fn keep_cookies(&self, headers: Headers<'_>) {
         let Some(jar) = &self.cookies else { return };
         for value in headers.all("Set-Cookie").map(String::from_utf8_lossy) {
-            jar.set_cookie(self.url(), &value);
+            jar.set_cookie(&self.location.as_http(), &value);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::deflate::DeflateConfig;
 /// assert_eq!(ws.url(), "wss://example.com/app/chat");
 /// # Ok::<(), sockeye::web::WebError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
     /// The URL that relative ones are resolved against.
@@ -105,6 +105,22 @@ impl Default for Options {
     }
 }
 
+/// Without header lines: they may be secrets.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("base_url", &self.base_url)
+            .field("origin", &self.origin)
+            .field("secure_context", &self.secure_context)
+            .field("blocked_ports", &self.blocked_ports)
+            .field("require_protocol", &self.require_protocol)
+            .field("max_buffered", &self.max_buffered)
+            .field("connections", &self.connections)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What becomes of a URL whose port belongs to another protocol: a page could
 /// make its server say something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -122,7 +138,9 @@ pub enum BlockedPorts {
 
 /// Where cookies are kept: the jar of an HTTP client.
 pub trait CookieStore: fmt::Debug + Send + Sync {
-    /// The value of `Cookie` for a request to this URL, if there is one.
+    /// The value of `Cookie` for a request to this URL, if there is one. Its
+    /// scheme is `http` or `https`, as stores of cookies know it, and there is no
+    /// password in it.
     fn cookies(&self, url: &str) -> Option<String>;
 
     /// Takes the value of a `Set-Cookie` of the reply from this URL, whether it

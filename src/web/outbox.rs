@@ -55,6 +55,11 @@ impl Outbox {
         self.frames.push_back(Frame { start, end, payload });
     }
 
+    /// True if nothing is left to be written.
+    pub(super) fn is_written(&self) -> bool {
+        self.position == self.end()
+    }
+
     /// Forgets what is not written: it counts as that for ever.
     pub(super) fn clear(&mut self) {
         *self = Self { written: self.written, ..Self::default() };

@@ -61,10 +61,12 @@ impl<T: Into<String>> Protocols for Vec<T> {
 pub(super) fn check(protocols: &[String]) -> Result<(), WebError> {
     for (at, protocol) in protocols.iter().enumerate() {
         if !is_token(protocol) {
-            return Err(WebError::Syntax(format!("{protocol:?} is no protocol")));
+            return Err(WebError::Syntax(format!("{protocol:?} is no protocol").into()));
         }
         if protocols[..at].iter().any(|before| before.eq_ignore_ascii_case(protocol)) {
-            return Err(WebError::Syntax(format!("the protocol {protocol:?} is there twice")));
+            return Err(WebError::Syntax(
+                format!("the protocol {protocol:?} is there twice").into(),
+            ));
         }
     }
     Ok(())

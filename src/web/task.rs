@@ -1,6 +1,7 @@
 //! The event loop's side: what the network has queued, one at a time.
 
 use super::WebSocket;
+use super::diagnostic::Diagnostic;
 use super::event::{CloseEvent, Event, MessageEvent, ReadyState};
 use crate::message::Message;
 use alloc::string::String;
@@ -16,7 +17,7 @@ pub(super) enum Task {
     /// *The WebSocket closing handshake is started*, by the peer.
     ClosingStarted,
     /// *The WebSocket connection is closed.*
-    Closed { failed: bool, event: CloseEvent },
+    Closed { event: CloseEvent },
 }
 
 /// The events of one task: none, one, or `Error` and `Close`. An iterator.
@@ -111,12 +112,19 @@ impl WebSocket {
                 self.ready_state = self.ready_state.max(ReadyState::Closing);
                 Fired::default()
             }
-            Task::Closed { failed, event } => {
+            Task::Closed { mut event } => {
                 self.ready_state = ReadyState::Closed;
-                let close = Event::Close(event);
-                match failed {
-                    true => Fired { events: [Some(Event::Error), Some(close)] },
-                    false => Fired::one(close),
+                // Clean means that our Close was sent, which takes more than to
+                // have been put behind what else is to be sent.
+                if event.was_clean && !self.outbox.is_written() {
+                    event.was_clean = false;
+                    self.diagnostic = Some(Diagnostic::Unsent);
+                }
+                self.close_event = Some(event.clone());
+                let (was_clean, close) = (event.was_clean, Event::Close(event));
+                match was_clean {
+                    true => Fired::one(close),
+                    false => Fired { events: [Some(Event::Error), Some(close)] },
                 }
             }
         }

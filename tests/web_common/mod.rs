@@ -86,6 +86,8 @@ pub struct Page {
     pub now: Duration,
     pub due: Option<Instant>,
     pub request: String,
+    /// What the network took, and no test has looked at.
+    pub said: Vec<u8>,
 }
 
 impl Deref for Page {
@@ -108,7 +110,7 @@ impl Page {
     pub fn new(url: &str, protocols: impl Protocols, options: &Options) -> Self {
         let seed = Seed::from_bytes([7; 32]);
         let ws = WebSocket::with_seed(url, protocols, options, seed).expect("constructed");
-        Self { ws, now: second(100), due: None, request: String::new() }
+        Self { ws, now: second(100), due: None, request: String::new(), said: Vec::new() }
     }
 
     /// The server has the request.
@@ -194,9 +196,16 @@ impl Page {
         self.hears(from_server(frames));
     }
 
-    /// The transport ends.
+    /// The transport ends, after all was sent.
     pub fn ends(&mut self) {
+        self.says_all();
         self.ws.receive_eof();
+    }
+
+    /// The network takes all that there is to send, for `flush` to give.
+    fn says_all(&mut self) {
+        self.said.extend_from_slice(self.ws.output());
+        self.ws.wrote(self.ws.output().len());
     }
 
     // ---- the event loop ----------------------------------------------------------
@@ -244,12 +253,11 @@ impl Page {
         self.now = end;
     }
 
-    /// The network takes everything.
+    /// The network takes everything; gives what it took since the last time.
     pub fn flush(&mut self) -> Vec<u8> {
-        let bytes = self.output().to_vec();
-        self.ws.wrote(bytes.len());
+        self.says_all();
         assert!(self.output().is_empty());
-        bytes
+        std::mem::take(&mut self.said)
     }
 
     /// The frames that were sent since they were last asked for: first byte, and

@@ -136,6 +136,18 @@ async fn what_is_wrong_is_told() {
     assert_eq!(terminal.ends().await, Some(1));
 }
 
+#[tokio::test]
+async fn whoever_wants_to_quit_does_so_without_a_server_too() {
+    let host = Host::start(|_| {}).await;
+    let url = format!("ws://{}/socket/lobby", host.addr);
+    host.end().await;
+    let mut ana = Terminal::start(&[&url]);
+    ana.complains(&["disconnected; trying again"]).await;
+    ana.types("nobody hears this").await;
+    ana.types("/quit").await;
+    assert_eq!(ana.ends().await, Some(1));
+}
+
 /// Refused for good: no attempt to connect again.
 #[tokio::test]
 async fn a_room_that_is_none_is_not_asked_for_twice() {

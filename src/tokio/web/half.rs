@@ -160,7 +160,7 @@ fn why<S: AsyncRead + AsyncWrite + Unpin>(state: &State<S>) -> WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => WebError::InvalidState("the connection is closed").fmt(f),
+            Self::Closed => WebError::InvalidState("the connection is closed".into()).fmt(f),
             Self::Failed(error) => error.fmt(f),
             Self::Full => TrySendError::Full.fmt(f),
         }

@@ -55,8 +55,9 @@ impl WebSocket {
     }
 
     /// Carries a socket, with options and handlers of its own, to where it
-    /// leads. One at a time connects to a host and port (RFC 6455, section 4.1,
-    /// item 2).
+    /// leads, from when it is first waited for. One at a time connects to a host
+    /// and port (RFC 6455, section 4.1, item 2); the others wait for it as long
+    /// as that takes.
     pub fn start(socket: web::WebSocket) -> Self {
         Self::start_through(socket, |endpoint| endpoint)
     }
@@ -69,7 +70,9 @@ impl WebSocket {
         change: impl FnOnce(Endpoint) -> Endpoint,
     ) -> Self {
         let link = match Endpoint::of_socket(&socket).map(change) {
-            Some(endpoint) => Link::Dialing(Box::pin(async move { open_stream(&endpoint).await })),
+            Some(endpoint) => {
+                Link::Dialing(Box::pin(async move { open_stream(&endpoint, None).await }))
+            }
             // It has failed already, and will say so.
             None => Link::Down,
         };
@@ -121,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             match self.next_event().await {
                 Some(Event::Close(close)) => return Err(close),
                 Some(_) => {}
-                None => return Err(CloseEvent::default()),
+                None => return Err(self.end()),
             }
         }
         Ok(())
@@ -149,9 +152,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             match self.next_event().await {
                 Some(Event::Close(close)) => return close,
                 Some(_) => {}
-                None => return CloseEvent::default(),
+                None => return self.end(),
             }
         }
+    }
+
+    /// It has been told before, if there is no event left.
+    fn end(&self) -> CloseEvent {
+        self.socket.close_event().cloned().unwrap_or_default()
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {

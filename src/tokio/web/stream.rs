@@ -16,7 +16,9 @@ use super::socket::WebSocket;
 use crate::message::Message;
 use crate::tokio::stream::Stream;
 use crate::tokio::wakers::Wakers;
-use crate::web::{CloseEvent, CloseInfo, Event, Protocols, ReadyState, WebError, WebSocketError};
+use crate::web::{
+    CloseEvent, CloseInfo, Diagnostic, Event, Protocols, ReadyState, WebError, WebSocketError,
+};
 
 /// A connection with back-pressure in both directions: nothing is read from the
 /// network unless somebody [reads](Readable::read), and
@@ -110,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     ///
     /// It did not end well: 1006 without a Close frame of the peer's, or the
     /// peer's code if it closed before all was written.
-    pub async fn closed(&self) -> Result<CloseInfo, WebSocketError> {
+    pub async fn closed(&self) -> Result<CloseEvent, WebSocketError> {
         let mut wait = Wait::new(&self.shared);
         poll_fn(|cx| wait.poll(cx, State::poll_closed)).await
     }
@@ -162,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     fn new(ws: WebSocket<S>) -> Arc<Self> {
         let waiting = Arc::new(Waiting::default());
         let waker = Waker::from(waiting.clone());
-        let state = State { ws, end: None, has_reader: true, has_writer: true };
+        let state = State { ws, has_reader: true, has_writer: true };
         Arc::new(Self { state: Mutex::new(state), waiting, waker })
     }
 
@@ -240,7 +242,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
 /// The socket, and what was made of its events.
 pub(super) struct State<S: AsyncRead + AsyncWrite + Unpin> {
     pub(super) ws: WebSocket<S>,
-    end: Option<End>,
     pub(super) has_reader: bool,
     pub(super) has_writer: bool,
 }
@@ -252,17 +253,11 @@ struct Progress {
     queued_len: usize,
     is_sending: bool,
     is_broken: bool,
+    /// The next task is for the reader, who has to take it before others go on.
+    has_message: bool,
     /// Without a reader, others read.
     has_reader: bool,
     has_ended: bool,
-}
-
-/// How it ended.
-#[derive(Clone)]
-struct End {
-    event: CloseEvent,
-    /// Not all that was sent had been written.
-    lost_output: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
@@ -272,6 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             queued_len: self.ws.output().len(),
             is_sending: self.ws.is_sending(),
             is_broken: self.ws.is_broken(),
+            has_message: self.ws.has_message(),
             has_reader: self.has_reader,
             has_ended: self.has_ended(),
         }
@@ -279,8 +275,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
 
     /// How it failed, if it did.
     pub(super) fn failure(&self) -> Option<WebSocketError> {
-        let end = self.end.as_ref().filter(|end| !end.event.was_clean)?;
-        Some(WebSocketError::of_event(end.event.clone()))
+        let event = self.ws.close_event().filter(|event| !event.was_clean)?;
+        // The peer has closed; that output is lost is for `closed` to tell.
+        let is_closed = self.ws.diagnostic() == Some(&Diagnostic::Unsent);
+        (!is_closed).then(|| WebSocketError::of_event(event))
     }
 
     /// Runs a task or moves bytes. Gives a message to the reader, who alone takes
@@ -298,18 +296,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             let may_read = may_take || self.ws.is_broken();
             return self.ws.poll_network(may_read, cx).map(|()| None);
         }
-        let mut message = None;
-        for event in self.ws.turn().unwrap_or_default() {
-            match event {
-                Event::Message(event) if is_reader => message = Some(event.data),
-                Event::Close(event) => {
-                    let lost_output = self.ws.buffered_amount() > 0;
-                    self.end = Some(End { event, lost_output });
-                }
-                Event::Open | Event::Message(_) | Event::Error => {}
-            }
-        }
-        Poll::Ready(message)
+        let mut events = self.ws.turn().unwrap_or_default();
+        Poll::Ready(events.find_map(|event| match event {
+            Event::Message(message) if is_reader => Some(message.data),
+            _ => None,
+        }))
     }
 
     /// Extensions and protocol.
@@ -318,8 +309,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(String, String), WebSocketError>> {
         while self.ws.ready_state() != ReadyState::Open {
-            if let Some(end) = &self.end {
-                return Poll::Ready(Err(WebSocketError::of_event(end.event.clone())));
+            if let Some(event) = self.ws.close_event() {
+                return Poll::Ready(Err(WebSocketError::of_event(event)));
             }
             ready!(self.poll_step(false, cx));
         }
@@ -329,13 +320,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
     pub(super) fn poll_closed(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<CloseInfo, WebSocketError>> {
+    ) -> Poll<Result<CloseEvent, WebSocketError>> {
         loop {
-            match self.end.clone() {
-                Some(End { event, lost_output: false }) if event.was_clean => {
-                    return Poll::Ready(Ok(CloseInfo::of_event(event)));
-                }
-                Some(end) => return Poll::Ready(Err(WebSocketError::of_event(end.event))),
+            match self.ws.close_event() {
+                Some(event) if event.was_clean => return Poll::Ready(Ok(event.clone())),
+                Some(event) => return Poll::Ready(Err(WebSocketError::of_event(event))),
                 None => ready!(self.poll_step(false, cx)),
             };
         }
@@ -357,6 +346,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.end.is_some()
+        self.ws.close_event().is_some()
     }
 }

@@ -6,6 +6,7 @@
 //! What is typed is said. `/name NAME` changes the name; `/quit`, or the end of
 //! the input, leaves.
 
+use std::collections::VecDeque;
 use std::env;
 use std::error::Error;
 use std::io::BufRead;
@@ -50,43 +51,46 @@ async fn main() -> ExitCode {
 /// Talks, and connects again when a connection is lost, until there is nobody
 /// left who wants to.
 async fn chat(url: &str, mut client: Client) -> Result<CloseEvent, Box<dyn Error>> {
-    let mut typed = typed_lines();
+    let mut typed = Typed::new();
     let mut backoff = Backoff::from_os()?;
     loop {
         let mut ws = WebSocket::connect(url, SUBPROTOCOL)?;
-        let mut was_open = false;
-        let close = talk(&mut ws, &mut client, &mut typed, &mut was_open).await;
-        if was_open {
-            backoff.reset();
-        }
+        let close = talk(&mut ws, &mut client, &mut typed).await;
         // Cut off, or the server goes away or is full: that may pass.
         let may_pass = match ws.diagnostic() {
             Some(Diagnostic::Refused(status)) => *status == 503,
             _ => matches!(close.code, 1001 | 1006 | 1012 | 1013),
         };
-        if !may_pass || typed.is_closed() {
+        if !may_pass || typed.wants_out {
             println!("closed: {} {}", close.code, close.reason);
             return Ok(close);
         }
+        if client.is_known() {
+            backoff.reset();
+            client.forget();
+        }
         let delay = backoff.next_delay();
         eprintln!("disconnected; trying again in {:.1} s", delay.as_secs_f32());
-        tokio::time::sleep(delay).await;
-        client.forget();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = typed.until_out() => return Ok(close),
+        }
     }
 }
 
 /// One connection, to its end.
-async fn talk(
-    ws: &mut WebSocket,
-    client: &mut Client,
-    typed: &mut mpsc::Receiver<String>,
-    was_open: &mut bool,
-) -> CloseEvent {
-    let mut has_input = true;
+async fn talk(ws: &mut WebSocket, client: &mut Client, typed: &mut Typed) -> CloseEvent {
     loop {
+        // What was typed earlier has waited until there is somebody to hear it.
+        while client.is_known() {
+            let Some(line) = typed.held.pop_front() else { break };
+            on_line(ws, client, &line);
+        }
+        if typed.wants_out && (client.is_known() || typed.held.is_empty()) {
+            leave(ws);
+        }
         tokio::select! {
             event = ws.next_event() => match event {
-                Some(Event::Open) => *was_open = true,
                 Some(Event::Message(message)) => {
                     let text = message.data.as_text().unwrap_or_default();
                     on_message(ws, client, text);
@@ -97,16 +101,10 @@ async fn talk(
                     }
                 }
                 Some(Event::Close(close)) => return close,
+                Some(Event::Open) => {}
                 None => return CloseEvent::default(),
             },
-            // What is typed earlier waits until there is somebody to hear it.
-            line = typed.recv(), if has_input && client.is_known() => match line {
-                Some(line) => on_line(ws, client, &line),
-                None => {
-                    has_input = false;
-                    leave(ws);
-                }
-            },
+            () = typed.more(), if !typed.wants_out => {}
         }
     }
 }
@@ -127,7 +125,6 @@ fn on_message(ws: &mut WebSocket, client: &mut Client, text: &str) {
 fn on_line(ws: &mut WebSocket, client: &mut Client, line: &str) {
     let message = match line.trim() {
         "" => return,
-        "/quit" => return leave(ws),
         line => match line.strip_prefix("/name ") {
             Some(name) => client.rename(name),
             None => client.say(line),
@@ -152,14 +149,39 @@ fn leave(ws: &mut WebSocket) {
 
 /// Lines from the terminal, read by a thread of their own: nothing else can wait
 /// for them, and it ends with the program.
-fn typed_lines() -> mpsc::Receiver<String> {
-    let (tx, rx) = mpsc::channel(16);
-    thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if tx.blocking_send(line).is_err() {
-                return;
+struct Typed {
+    lines: mpsc::Receiver<String>,
+    /// Not said yet.
+    held: VecDeque<String>,
+    /// `/quit`, or the end of the input.
+    wants_out: bool,
+}
+
+impl Typed {
+    fn new() -> Self {
+        let (tx, lines) = mpsc::channel(16);
+        thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+                if tx.blocking_send(line).is_err() {
+                    return;
+                }
             }
+        });
+        Self { lines, held: VecDeque::new(), wants_out: false }
+    }
+
+    /// Waits for a line. Cancel safe.
+    async fn more(&mut self) {
+        match self.lines.recv().await {
+            Some(line) if line.trim() != "/quit" => self.held.push_back(line),
+            _ => self.wants_out = true,
         }
-    });
-    rx
+    }
+
+    /// Waits until nobody is left who wants to talk. Cancel safe.
+    async fn until_out(&mut self) {
+        while !self.wants_out {
+            self.more().await;
+        }
+    }
 }

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 use super::App;
 use super::room::RoomName;
@@ -20,6 +21,9 @@ use super::socket::on_socket;
 
 /// Bytes of the head of a request.
 const MAX_HEAD: usize = 16 << 10;
+
+/// How many times its patience a connection may last.
+const LONGEST: u32 = 6;
 
 /// What the page may do: load its own files and connect to where it came from
 /// (to a browser a WebSocket of the same host is `'self'` too). No script or
@@ -84,7 +88,7 @@ async fn secure(mut response: Response) -> Response {
 
 /// Answers the requests that come over a connection, until it becomes a
 /// WebSocket, or ends; or the server does. A head has to come within
-/// `patience`, and so has the next one.
+/// `patience`, and so has the next one; all of it within six times that.
 pub(super) async fn serve(stream: TcpStream, app: &App, router: Router, patience: Duration) {
     // Messages are written whole: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
@@ -99,7 +103,10 @@ pub(super) async fn serve(stream: TcpStream, app: &App, router: Router, patience
     // is no HTTP and has been told.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = app.shutdown.begun() => connection.as_mut().graceful_shutdown(),
+        () = app.shutdown.begun() => {}
+        // Who asks and does not read the answer would keep his place for ever.
+        () = sleep(patience * LONGEST) => {}
     }
-    let _ = connection.await;
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(patience, connection).await;
 }

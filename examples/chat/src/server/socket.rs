@@ -1,5 +1,6 @@
 //! One member, from the request to the end of the connection.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +75,10 @@ fn admit(
 
 /// A page may connect if it is one of the server's own, or of the origins
 /// named. What has no origin is no page (RFC 6455, section 10.2).
+///
+/// Of the server's own are those at an address, or at `localhost`: any other name
+/// may belong to somebody who has it lead to us, to have a browser talk for him
+/// (DNS rebinding), and has to be named.
 fn is_origin_allowed(allowed: &[String], request: &handshake::Request<'_>) -> bool {
     if !allowed.is_empty() {
         let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
@@ -82,7 +87,16 @@ fn is_origin_allowed(allowed: &[String], request: &handshake::Request<'_>) -> bo
     let Some(origin) = request.origin() else { return true };
     // https where somebody in front of us does the TLS.
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    host.is_some_and(|host| host.eq_ignore_ascii_case(request.host()))
+    host.is_some_and(|host| is_nobodys_name(host) && host.eq_ignore_ascii_case(request.host()))
+}
+
+/// True for an address or `localhost`, with a port or without.
+fn is_nobodys_name(host: &str) -> bool {
+    let bare = |host: &str| {
+        host.eq_ignore_ascii_case("localhost")
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    };
+    bare(host) || host.rsplit_once(':').is_some_and(|(name, _)| bare(name))
 }
 
 /// Runs beside the service: hyper hands the stream over once the reply is out.
