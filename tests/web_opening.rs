@@ -48,6 +48,9 @@ fn h1_resource_name_and_host() {
         ("wss://example.com:443/", "/", "example.com"),
         ("wss://example.com:80/", "/", "example.com:80"),
         ("ws://h:8080?q", "/?q", "h:8080"),
+        // "?" only before a query that is not empty (RFC 6455, section 3).
+        ("ws://h/?", "/", "h"),
+        ("ws://h/a???", "/a???", "h"),
         ("ws://h/a b?c d", "/a%20b?c%20d", "h"),
         ("ws://h/\u{e9}?\u{e9}&x=?", "/%C3%A9?%C3%A9&x=?", "h"),
         ("ws://b\u{fc}cher.example/", "/", "xn--bcher-kva.example"),

@@ -177,6 +177,26 @@ fn the_peers_close_is_heard_by_whoever_reads_and_told_to_all() {
 }
 
 #[test]
+fn taking_the_last_message_sets_those_to_work_that_wait_for_the_end() {
+    run(|| async {
+        let ((stream, mut readable, _writable), mut peer) = open_with(&quiet(), 1000).await;
+        let ended = tokio::spawn(async move { stream.closed().await });
+        settle().await;
+        // In one read, so that nothing more comes that would wake anybody.
+        peer.send([text("a"), text("b"), close(3000, "bye")]).await;
+        for message in ["a", "b"] {
+            assert_eq!(readable.read().await, Ok(Some(message.into())));
+        }
+        let server = async {
+            peer.expect([close(3000, "bye")]).await;
+            peer.half_close().await;
+        };
+        let (end, ()) = tokio::join!(ended, server);
+        assert_eq!(end.unwrap().unwrap().code, 3000);
+    });
+}
+
+#[test]
 fn dropping_the_reader_sets_those_to_work_that_wait() {
     run(|| async {
         // The reader has never read, so that nothing would wake anybody.

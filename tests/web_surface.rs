@@ -76,6 +76,18 @@ fn both_forms_of_the_constructor() {
 }
 
 #[test]
+fn debug_output_and_errors_hold_no_secrets() {
+    let options = web_common::options(|options| {
+        options.headers = vec![("Authorization".into(), "Bearer sesame".into())];
+    });
+    let page = Page::asking("ws://user:sesame@example.com/?token=sesame", (), &options);
+    let error = WebSocket::new("ws://user:sesame@exa mple.com/", ()).unwrap_err();
+    let shown = format!("{:?} {options:?} {error:?} {error}", page.ws);
+    assert!(!shown.contains("sesame"), "{shown}");
+    assert!(shown.contains("ws://example.com"), "{shown}");
+}
+
+#[test]
 fn errors_have_the_names_and_codes_of_exceptions() {
     let mut page = Page::connecting();
     let secure = web_common::options(|options| options.secure_context = true);

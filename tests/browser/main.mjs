@@ -10,7 +10,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { Browser, within } from './harness/browser.mjs';
+import { Browser, Late, within } from './harness/browser.mjs';
 import { serveFiles } from './harness/files.mjs';
 import { Trouble } from './harness/programs.mjs';
 import { Session } from './harness/session.mjs';
@@ -30,20 +30,21 @@ async function play(session, suite, limit) {
   try {
     await within(limit, suite.play(session), `not finished after ${limit} s`);
   } catch (error) {
-    session.trouble = error instanceof Trouble ? error.message : error.stack;
+    session.trouble = error instanceof Trouble || error instanceof Late ? error.message : error.stack;
     session.couldRun = !(error instanceof Trouble);
   }
-  await session.endServers();
+  await session.end();
   session.seconds = (performance.now() - start) / 1000;
 }
 
-async function test({ folder, chromium, limit, wanted, suites }, stack) {
+// Tells what to end on every way out by `onExit`.
+async function test({ folder, chromium, limit, wanted, suites }, onExit) {
   for (const name of ['logs', 'profiles']) rmSync(join(folder, name), { recursive: true, force: true });
   mkdirSync(join(folder, 'logs'), { recursive: true });
   const files = await serveFiles(HERE);
-  stack.push(() => files.end());
+  onExit(() => files.end());
   const browser = await Browser.launch(chromium, folder);
-  stack.push(() => browser.end());
+  onExit(() => browser.end());
   console.log(`${await browser.version()}, ${chromium}\n`);
 
   const sessions = [];
@@ -55,13 +56,14 @@ async function test({ folder, chromium, limit, wanted, suites }, stack) {
       suite: name, server, binary, browser, origin: files.origin, checks, folder,
     }));
     sessions.push(...side);
-    stack.push(() => Promise.all(side.map((session) => session.endServers())));
+    onExit(() => Promise.all(side.map((session) => session.end())));
     await Promise.all(side.map((session) => play(session, suite, limit)));
   }
   if (!sessions.length) throw new Trouble(`no check has a name with ${wanted.join(', or ')}`);
-  return sumUp(sessions);
+  return sessions;
 }
 
+// Prints it; gives the exit status.
 function sumUp(sessions) {
   const rows = sessions.map((session) => [session.suite, session.server, String(session.checks.length), String(session.passed.length),
     `${session.seconds.toFixed(1)} s`, session.failures ? 'FAILED' : '']);
@@ -93,19 +95,26 @@ async function main([first, ...rest]) {
     for (const name of rest) for (const check of (await load(name)).checks) console.log(`${name}: ${check}`);
     return 0;
   }
-  const stack = []; // what is to be ended on every way out
+  const ends = [];
+  let ending = false;
+  const onExit = (end) => {
+    if (ending) throw new Error('it is too late to begin');
+    ends.push(end);
+  };
   const interrupted = new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => resolve(130));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => resolve(null));
   });
   try {
-    const status = await Promise.race([test(JSON.parse(first), stack), interrupted]);
-    if (status === 130) console.error('browser: interrupted');
-    return status;
+    const sessions = await Promise.race([test(JSON.parse(first), onExit), interrupted]);
+    if (sessions) return sumUp(sessions);
+    console.error('browser: interrupted');
+    return 130;
   } catch (error) {
     console.log(`browser: ${error instanceof Trouble ? error.message : error.stack}\n\nbrowser: 0 passed, 1 failed`); // not run is not passed
     return 2;
   } finally {
-    for (const end of stack.reverse()) await end().catch((error) => console.error(`browser: ${error.message}`));
+    ending = true;
+    for (const end of ends.reverse()) await end().catch((error) => console.error(`browser: ${error.message}`));
   }
 }
 

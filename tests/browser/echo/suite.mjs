@@ -11,6 +11,7 @@ const PAGE = '/echo/page/index.html';
 const ANYWHERE = '127.0.0.1:0';
 const LIMITED = ['--max-message', String(1 << 20), '--deflate',
   'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10'];
+const SHOWN = 3; // complaints of the browser
 const LATE = 5; // seconds that a page has beyond its limit, to say itself what it waits for
 
 export const checks = join([...themes, tabs]);
@@ -69,9 +70,11 @@ class Bench {
     this.relay.forget();
     if (tabs.checks.includes(check)) return check.run(this);
     const context = { urls: this.urls, key: check.name };
+    this.tab.complaints = [];
     const why = await this.tab.call((name, given) => window.runCheck(name, given), check.name, context);
     const [error] = this.tab.errors.splice(0);
-    return why ?? (error ? `an exception that nobody caught: ${error}` : null);
+    if (!why) return error ? `an exception that nobody caught: ${error}` : null;
+    return [why, ...this.tab.complaints.slice(0, SHOWN)].join(' | the browser: ');
   }
 
   // After a check that failed nothing is left that may be in disorder.

@@ -9,11 +9,13 @@ import { Trouble } from './programs.mjs';
 
 const TAB_LIMIT = 30; // seconds for what is done to a tab as a whole
 
+export class Late extends Error {}
+
 // Gives what the promise does, or fails with this message.
 export async function within(seconds, promise, message) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(message)), seconds * 1000);
+    timer = setTimeout(() => reject(new Late(message)), seconds * 1000);
   });
   try {
     return await Promise.race([promise, late]);
@@ -106,11 +108,15 @@ class Window {
 // `page` is puppeteer's, for all that is not here.
 export class Tab {
   errors = []; // exceptions that nobody caught, since the last open()
+  complaints = []; // of the browser, about what the page did
 
   constructor(page, console) {
     this.page = page;
     page.on('pageerror', (error) => this.errors.push(error.message));
-    page.on('console', (message) => console.write(`${message.type()}: ${message.text()}\n`));
+    page.on('console', (message) => {
+      console.write(`${message.type()}: ${message.text()}\n`);
+      if (message.type() === 'error') this.complaints.push(message.text());
+    });
     page.on('error', (error) => console.write(`crashed: ${error.message}\n`));
   }
 

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 const START_LIMIT = 30; // seconds until a server must be ready
+const QUIET_LIMIT = 5; // seconds until it must be as it was before a check
+const LAST_WORDS = 0.3; // seconds that its last words may take
 const END_LIMIT = 3; // seconds that a program has to end by itself
 
 // The tests could not be run.
@@ -66,22 +68,31 @@ export class Server {
     }
   }
 
-  // Waits until nobody is connected; takes what it has complained of, and tells what is wrong with that: it must be a
-  // line for each of the patterns, and no more.
-  async judge(patterns = [], seconds) {
-    const released = await until(() => this.ended || this.connections() === 0, seconds);
-    await until(() => this.ended || this.complaints.length >= patterns.length, seconds);
-    const wrong = [];
-    if (!released) wrong.push(`it has not let go of ${this.connections()} connections`);
-    if (this.ended) wrong.push(`it ${this.ended}`);
+  // Waits until nobody is connected, and it has complained as the patterns say, a line for each; tells what is wrong.
+  async judge(patterns = []) {
+    const released = await until(() => this.ended || this.connections() === 0, QUIET_LIMIT);
+    await until(() => this.ended || this.complaints.length >= patterns.length, QUIET_LIMIT);
+    const wrong = released ? [] : [`it has not let go of ${this.connections()} connections`];
     const missing = [...patterns];
-    for (const line of this.complaints.splice(0)) {
+    const besides = this.complaints.filter((line) => {
       const at = missing.findIndex((pattern) => pattern.test(line));
-      if (at < 0) wrong.push(`it wrote ${JSON.stringify(line.slice(0, 300))}`);
-      else missing.splice(at, 1);
-    }
+      if (at >= 0) missing.splice(at, 1);
+      return at < 0;
+    });
+    this.complaints = besides;
     for (const pattern of missing) wrong.push(`it did not write ${pattern}`);
-    return wrong.length ? `the ${this.name}: ${wrong.join('; ')}` : null;
+    return [...wrong, ...this.#misfortunes()];
+  }
+
+  // What there is to say of it when a check has failed anyhow. It may need a moment to say it.
+  async explain() {
+    await until(() => this.ended, LAST_WORDS);
+    return this.#misfortunes();
+  }
+
+  #misfortunes() {
+    const wrote = this.complaints.splice(0).map((line) => `it wrote ${JSON.stringify(line.slice(0, 300))}`);
+    return this.ended ? [`it ${this.ended}`, ...wrote] : wrote;
   }
 
   // As Ctrl-C does; resolves when it has ended.

@@ -6,14 +6,13 @@ import { join } from 'node:path';
 import { within } from './browser.mjs';
 import { Server } from './programs.mjs';
 
-const QUIET_LIMIT = 5; // seconds until a server must be as it was before a check
-
 export class Session {
   passed = []; // names
   failed = []; // names, each with why
   seconds = 0;
   trouble = null; // why it came to no end
   couldRun = true;
+  over = false; // nothing counts any more
   #servers = []; // that run
 
   // `binary` is the server; `origin` that of our files; `checks` the names of those to run.
@@ -28,11 +27,21 @@ export class Session {
   async start(name, ...args) {
     const server = await Server.start(name, [this.binary, ...args], this.folder);
     this.#servers.push(server);
+    if (this.over) {
+      await this.endServers();
+      throw new Error('the session is over');
+    }
     return server;
   }
 
   async endServers() {
     await Promise.all(this.#servers.splice(0).map((server) => server.end()));
+  }
+
+  // Whatever still runs of it does not matter any more.
+  async end() {
+    this.over = true;
+    await this.endServers();
   }
 
   window() {
@@ -48,9 +57,12 @@ export class Session {
     } catch (error) {
       why = error.message;
     }
-    const judged = await Promise.all(this.#servers.map((server) => server.judge(logs[server.name], why ? 0 : QUIET_LIMIT)));
-    why = [why, ...judged].filter(Boolean).join(' | ');
-    why = why.replace(/\s*\n\s*/g, ' ');
+    const judged = await Promise.all(this.#servers.map(async (server) => {
+      const wrong = await (why ? server.explain() : server.judge(logs[server.name]));
+      return wrong.length ? `the ${server.name}: ${wrong.join('; ')}` : null;
+    }));
+    if (this.over) return false;
+    why = [why, ...judged].filter(Boolean).join(' | ').replace(/\s*\n\s*/g, ' ');
     if (why) this.failed.push({ name, why });
     else this.passed.push(name);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);

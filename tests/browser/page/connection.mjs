@@ -62,7 +62,7 @@ export class Connection {
 
   // How it ended: code, reason, wasClean. There must be no message that nobody asked for.
   async closed() {
-    await this.#until('"close"', () => this.#end);
+    await this.#until('"close"', () => this.#end || this.#messages.length);
     same(this.#messages.length, 0, 'messages that were not expected');
     return this.#end;
   }
