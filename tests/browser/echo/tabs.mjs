@@ -30,28 +30,35 @@ function connectIn(tab, url) {
   }), url));
 }
 
-// The same, for what the page makes: it gives the URL as `to`, and a function `done` to tell.
-const SCRIPT = `const ws = new WebSocket(to);
-  ws.onopen = () => ws.send('hello');
-  ws.onmessage = ({ data }) => done(data);
-  ws.onclose = ({ code }) => done('"close" with ' + code);`;
-
+// The same from a worker.
 function connectInWorker(tab, url) {
-  return step('an echo in a worker', tab.call((to, script) => new Promise((resolve) => {
-    const source = `const to = ${JSON.stringify(to)}; const done = (told) => postMessage(told); ${script}`;
+  return step('an echo in a worker', tab.call((to) => new Promise((resolve) => {
+    const source = `const ws = new WebSocket(${JSON.stringify(to)});
+      ws.onopen = () => ws.send('hello');
+      ws.onmessage = ({ data }) => postMessage(data);
+      ws.onclose = ({ code }) => postMessage('"close" with ' + code);`;
     const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
     worker.onmessage = ({ data }) => resolve(data);
     (window.workers ??= []).push(worker);
-  }), url, SCRIPT));
+  }), url));
 }
 
+// The same from a frame. Chromium may fail, without a word, what scripts connect to while their frame is still being loaded.
 function connectInFrame(tab, url) {
-  return step('an echo in a frame', tab.call((to, script) => new Promise((resolve) => {
+  return step('an echo in a frame', tab.call(async (to) => {
     const frame = document.createElement('iframe');
-    window.done = resolve;
-    frame.srcdoc = `<script>const to = ${JSON.stringify(to)}; const { done } = parent; ${script}</script>`;
-    document.body.append(frame);
-  }), url, SCRIPT));
+    frame.src = location.href;
+    await new Promise((resolve) => {
+      frame.onload = resolve;
+      document.body.append(frame);
+    });
+    const ws = new frame.contentWindow.WebSocket(to);
+    return new Promise((resolve) => {
+      ws.onopen = () => ws.send('hello');
+      ws.onmessage = ({ data }) => resolve(data);
+      ws.onclose = ({ code }) => resolve(`"close" with ${code}`);
+    });
+  }, url));
 }
 
 const ENDS = [
