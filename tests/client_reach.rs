@@ -72,7 +72,7 @@ fn rfc9110_s10_2_2_a_location_is_relative_to_where_it_was_given() {
             ("there#part", "/a/there"),
             ("//127.0.0.1:{port}/there", "/there"),
             ("ws://127.0.0.1:{port}/there", "/there"),
-            ("http://127.0.0.1:{port}/there?", "/there?"),
+            ("http://127.0.0.1:{port}/there?", "/there"),
             ("HTTP://127.0.0.1:{port}", "/"),
             ("ws://localhost:{port}/there", "/there"),
         ];
