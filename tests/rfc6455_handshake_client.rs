@@ -442,6 +442,28 @@ fn s4_1_headers_of_a_refusal_can_be_read() {
 }
 
 #[test]
+fn s4_1_nobody_has_to_wait_for_the_body_of_a_refusal() {
+    let head = "HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\n";
+    let bytes = format!("{head}hello");
+    for end in 0..=bytes.len() {
+        let mut client = client_of(request(), &Config::default());
+        let Some(reply) = client.receive_head(&bytes.as_bytes()[..end]).unwrap() else {
+            assert!(end < head.len());
+            continue;
+        };
+        let Reply::Refused(refusal) = reply else { panic!() };
+        assert!(end >= head.len());
+        let body = if end == bytes.len() { "hello" } else { "" };
+        assert_eq!((refusal.status(), refusal.body()), (403, body.as_bytes()));
+        assert_eq!(refusal.is_complete(), end == bytes.len());
+    }
+    // One that accepts has none.
+    let mut client = client_of(request(), &Config::default());
+    assert!(client.receive_head(b"HTTP/1.1 101 S").unwrap().is_none());
+    assert!(client.receive_head(b"HTTP/1.1 101 S\r\n\r\n").is_err());
+}
+
+#[test]
 fn s4_1_the_body_of_a_refusal_is_bounded() {
     let mut config = Config::default();
     config.max_refusal_len = 10;

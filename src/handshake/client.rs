@@ -1,11 +1,13 @@
 //! The client's side of the opening handshake (RFC 6455, section 4.1).
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv6Addr;
+use core::ops::Range;
 
 use super::accept_key::{accept_key, encode_key};
 #[cfg(feature = "deflate")]
@@ -289,6 +291,23 @@ impl Client {
         self.refused(received, false)
     }
 
+    /// As [`receive`](Self::receive), but waits for no body: a refusal is given
+    /// when its head is complete; without its body, unless that is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_head<'a>(
+        &mut self,
+        received: &'a [u8],
+    ) -> Result<Option<Reply<'a>>, ResponseError> {
+        if let Some(reply) = self.receive(received)? {
+            return Ok(Some(reply));
+        }
+        let Some((start, end, _)) = self.refusal else { return Ok(None) };
+        refusal(received, start..end, Cow::default(), false).map(Some)
+    }
+
     /// The transport will deliver no more bytes. Gives the refusal if there
     /// is one, with what there is of its body.
     ///
@@ -331,10 +350,20 @@ impl Client {
     ) -> Result<Option<Reply<'a>>, ResponseError> {
         let Some((start, end, body)) = &mut self.refusal else { return Ok(None) };
         let Some((body, is_complete)) = body.read(received, eof) else { return Ok(None) };
-        let (line, headers) = head::parse(received.get(*start..*end).unwrap_or_default())?;
-        let status = parse_status_line(line)?;
-        Ok(Some(Reply::Refused(Refusal { status, headers, body, is_complete })))
+        refusal(received, *start..*end, body, is_complete).map(Some)
     }
+}
+
+/// A refusal whose head is at `head`.
+fn refusal<'a>(
+    received: &'a [u8],
+    head: Range<usize>,
+    body: Cow<'a, [u8]>,
+    is_complete: bool,
+) -> Result<Reply<'a>, ResponseError> {
+    let (line, headers) = head::parse(received.get(head).unwrap_or_default())?;
+    let status = parse_status_line(line)?;
+    Ok(Reply::Refused(Refusal { status, headers, body, is_complete }))
 }
 
 /// What a server says to a handshake.

@@ -32,7 +32,8 @@ impl<'a> Refusal<'a> {
         &self.body
     }
 
-    /// False if the body was cut: by the limit, or by the end of the stream.
+    /// False if the body was cut: by the limit, by the end of the stream, or since
+    /// nobody waited for it.
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }

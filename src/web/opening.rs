@@ -104,9 +104,9 @@ impl WebSocket {
         };
         let Opening { client, received, .. } = opening.as_mut();
         // For the body of a refusal nobody waits.
-        let reply = match client.receive_eof(received) {
-            Err(ResponseError::EndOfStream) if !eof => Ok(None),
-            reply => reply.map(Some),
+        let reply = match eof {
+            true => client.receive_eof(received).map(Some),
+            false => client.receive_head(received),
         };
         match reply {
             Ok(None) => self.phase = Phase::Opening(opening),
