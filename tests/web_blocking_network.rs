@@ -194,8 +194,6 @@ fn a_peer_that_asks_for_answers_and_takes_none_is_held_back() {
         };
         assert!(is_stuck, "it could have gone on");
         flood.join();
-        let answers = ws.output().len();
-        assert!(answers < 2_000_000, "{answers} bytes of answers");
         drop(peer);
         assert_failure(&rest(&mut ws));
     });

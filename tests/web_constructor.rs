@@ -7,7 +7,7 @@ mod common;
 mod web_common;
 
 use sockeye::Seed;
-use sockeye::web::{BinaryType, BlockedPorts, Options, ReadyState, WebError, WebSocket};
+use sockeye::web::{BinaryType, BlockedPorts, Network, Options, ReadyState, WebError, WebSocket};
 use web_common::{Page, Told, URL, header, options};
 
 fn made(url: &str, base: Option<&str>) -> Result<String, WebError> {
@@ -166,10 +166,10 @@ fn c3_http_becomes_ws_and_https_wss() {
         ("https://h:80/", Some("wss://h:80/")),
         ("http://u:p@h/", Some("ws://u:p@h/")),
     ]);
-    let ws = WebSocket::new("https://h/", ()).unwrap();
+    let ws = Network::new(WebSocket::new("https://h/", ()).unwrap());
     let target = ws.target().unwrap();
     assert_eq!((target.host, target.port, target.secure), ("h", 443, true));
-    let ws = WebSocket::new("http://h/", ()).unwrap();
+    let ws = Network::new(WebSocket::new("http://h/", ()).unwrap());
     let target = ws.target().unwrap();
     assert_eq!((target.host, target.port, target.secure), ("h", 80, false));
 }

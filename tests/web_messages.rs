@@ -336,6 +336,31 @@ fn n8_memory_goes_back_when_much_was_written() {
 }
 
 #[test]
+fn a_peer_that_takes_none_of_its_answers_is_not_read_from() {
+    let mut page = Page::open_as(&configured(|config| config.max_queued_len = 1000));
+    // What the script has sent is no answer.
+    page.ws.send_binary(&[7; 5000]).unwrap();
+    assert!(page.wants_read());
+    let answer = 6 + 100;
+    for _ in 0..1000 / answer {
+        page.hears_frames([ping([7; 100])]);
+        assert!(page.wants_read());
+    }
+    page.hears_frames([ping([7; 100])]);
+    assert!(!page.wants_read());
+    // Until the last of them is on its way.
+    page.ws.wrote(page.output().len() - 1);
+    assert!(!page.wants_read());
+    page.ws.wrote(1);
+    assert!(page.wants_read());
+    // Nor is one read from whose messages wait.
+    page.hears_frames([text("x")]);
+    assert!(!page.wants_read());
+    assert_eq!(page.turns(), [told_text("x")]);
+    assert!(page.wants_read());
+}
+
+#[test]
 fn n10_what_fills_the_buffer_is_forgotten() {
     let mut page = Page::open_as(&web_common::options(|options| options.max_buffered = Some(99)));
     page.ws.send_binary(&[7; 99]).unwrap();

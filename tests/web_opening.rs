@@ -9,7 +9,7 @@ mod web_common;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sockeye::web::{CookieStore, Diagnostic, Options, WebSocket};
+use sockeye::web::{CookieStore, Diagnostic, Network, Options, WebSocket};
 use web_common::{Page, Told, URL, configured, header, options, second};
 
 fn request(url: &str, options: &Options) -> String {
@@ -81,7 +81,7 @@ fn h2_the_headers_of_the_handshake_are_there_once() {
 fn h2_the_key_is_fresh() {
     let mut keys = BTreeSet::new();
     for _ in 0..50 {
-        let mut ws = WebSocket::new(URL, ()).unwrap();
+        let mut ws = Network::new(WebSocket::new(URL, ()).unwrap());
         ws.connected(sockeye::Instant::from_epoch(second(0)));
         let request = String::from_utf8(ws.output().to_vec()).unwrap();
         keys.insert(header(&request, "Sec-WebSocket-Key")[0].to_owned());

@@ -8,7 +8,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use sockeye::web::{Event, Options, ReadyState, WebSocket};
+use sockeye::web::{Event, Network, Options, ReadyState, WebSocket};
 use sockeye::{Instant, Seed, handshake};
 
 pub fn web(data: &[u8]) {
@@ -43,7 +43,7 @@ impl<'a> Script<'a> {
 
 /// A socket, and what it may be at most.
 struct Page {
-    ws: WebSocket,
+    ws: Network,
     now: Instant,
     told: Told,
     before: Attributes,
@@ -93,6 +93,7 @@ impl Page {
         let protocols: &[&str] = if kind & 16 == 0 { &[] } else { &["chat"] };
         let seed = Seed::from_bytes([kind; 32]);
         let ws = WebSocket::with_seed(url, protocols, &options, seed).expect("a good URL");
+        let ws = Network::new(ws);
         let before = Attributes::of(&ws);
         let now = Instant::from_epoch(Duration::ZERO);
         Self { ws, now, told: Told::default(), before, sent: 0, max_buffered }

@@ -26,9 +26,9 @@ use super::client::open_stream;
 use super::stream::Stream;
 use super::transport::Transport;
 use super::wire::{Patience, Wire};
-use crate::net::{Endpoint, Error, Replies, Turn, Waited, Watch};
+use crate::net::{Endpoint, Error, Turn, Waited, Watch};
 use crate::time::Instant;
-use crate::web::{self, CloseEvent, Event, Fired, Protocols, ReadyState, WebError};
+use crate::web::{self, CloseEvent, Event, Fired, Network, Protocols, ReadyState, WebError};
 
 /// How long the peer may take to end its direction of the transport once a
 /// connection is over: events wait for that.
@@ -53,7 +53,7 @@ const READS: u32 = 64;
 /// Dropped while open, it sends an empty Close frame if that can be done at
 /// once. To leave in good order, `close` and take the events that are left.
 pub struct WebSocket<S: Transport = Stream> {
-    socket: web::WebSocket,
+    socket: Network,
     link: Link<S>,
     /// Events of the last task.
     fired: Fired,
@@ -94,6 +94,7 @@ impl WebSocket {
         socket: web::WebSocket,
         change: impl FnOnce(Endpoint) -> Endpoint,
     ) -> Self {
+        let socket = Network::new(socket);
         let link = match Endpoint::of_socket(&socket).map(change) {
             Some(endpoint) => Link::Dialing(Box::new(move || open_stream(&endpoint, None))),
             // It has failed already, and will say so.
@@ -106,7 +107,8 @@ impl WebSocket {
 impl<S: Transport> WebSocket<S> {
     /// Carries a socket over a stream that leads to where it wants to be
     /// connected.
-    pub fn carry(mut socket: web::WebSocket, stream: S) -> Self {
+    pub fn carry(socket: web::WebSocket, stream: S) -> Self {
+        let mut socket = Network::new(socket);
         let link = Link::Up(Box::new(Line::new(&mut socket, stream, None)));
         Self { socket, link, fired: Fired::default() }
     }
@@ -221,7 +223,6 @@ impl<S: Transport> WebSocket<S> {
 struct Line<S> {
     wire: Wire<S>,
     watch: Watch,
-    replies: Replies,
     /// Others wait until the handshake is over.
     turn: Option<Turn>,
     /// The request has gone out.
@@ -234,7 +235,7 @@ struct Line<S> {
 
 impl<S: Transport> Line<S> {
     /// The socket is connected, and says so.
-    fn new(socket: &mut web::WebSocket, stream: S, turn: Option<Turn>) -> Self {
+    fn new(socket: &mut Network, stream: S, turn: Option<Turn>) -> Self {
         let wire = Wire::new(stream);
         let mut watch = Watch::default();
         let now = wire.now();
@@ -243,7 +244,6 @@ impl<S: Transport> Line<S> {
         Self {
             wire,
             watch,
-            replies: Replies::default(),
             turn,
             has_asked: false,
             was_open: false,
@@ -253,12 +253,12 @@ impl<S: Transport> Line<S> {
     }
 
     /// Writes, reads, and watches the deadlines.
-    fn advance(&mut self, socket: &mut web::WebSocket, most: Option<Duration>) {
+    fn advance(&mut self, socket: &mut Network, most: Option<Duration>) {
         self.was_open |= !socket.is_opening();
         self.watch.note_time(socket, || self.wire.now());
         let slice = most.map_or(SLICE, |most| most.min(SLICE));
         let is_flushed = self.write(socket, self.wire.now() + slice);
-        let is_flooded = self.replies.are_too_many(socket.config());
+        let is_flooded = socket.is_flooded();
         if is_flooded && self.cannot_write {
             // It could go on for ever.
             return socket.receive_eof();
@@ -272,7 +272,7 @@ impl<S: Transport> Line<S> {
         };
         let reads = if is_flushed { 1 } else { READS };
         for _ in 0..reads {
-            let is_flooded = self.replies.are_too_many(socket.config());
+            let is_flooded = socket.is_flooded();
             let read = if is_flooded { Ok(Waited::TimedOut) } else { self.wire.read(until) };
             if !self.came(socket, read, due) || socket.has_tasks() {
                 break;
@@ -289,7 +289,7 @@ impl<S: Transport> Line<S> {
     /// may be more.
     fn came(
         &mut self,
-        socket: &mut web::WebSocket,
+        socket: &mut Network,
         read: io::Result<Waited>,
         due: Option<Instant>,
     ) -> bool {
@@ -312,24 +312,17 @@ impl<S: Transport> Line<S> {
         false
     }
 
-    fn receive(&mut self, socket: &mut web::WebSocket) {
-        let before = self.queued_len(socket);
+    fn receive(&mut self, socket: &mut Network) {
         let inbox = &mut self.wire.intake.inbox;
         let (input, unread) = inbox.open(&mut []);
         socket.receive(input.into_rest());
         unread.leave(0);
         inbox.release();
-        self.replies.came(before, self.queued_len(socket));
-    }
-
-    /// Bytes that wait to be written.
-    fn queued_len(&self, socket: &web::WebSocket) -> usize {
-        self.wire.queued_len() + socket.output().len()
     }
 
     /// Writes what there is to write, if that is still possible, until `until`.
     /// True if nothing is left.
-    fn write(&mut self, socket: &mut web::WebSocket, until: Instant) -> bool {
+    fn write(&mut self, socket: &mut Network, until: Instant) -> bool {
         // What was sent while the stream was busy follows.
         while !self.cannot_write {
             if self.wire.queued_len() == 0 {
@@ -341,7 +334,6 @@ impl<S: Transport> Line<S> {
             let result: io::Result<Waited> = self.wire.flush(Patience::Until(Some(until)));
             let written = queued - self.wire.queued_len();
             socket.wrote(written);
-            self.replies.wrote(written);
             // The stream may have taken it all, and not passed it on.
             let is_flushed = matches!(result, Ok(Waited::Done));
             if is_flushed || written > 0 {
@@ -363,7 +355,7 @@ impl<S: Transport> Line<S> {
     }
 
     /// The socket is done with the transport: it is flushed and closed.
-    fn hang_up(&mut self, socket: &mut web::WebSocket) {
+    fn hang_up(&mut self, socket: &mut Network) {
         let until = self.wire.now() + FAREWELL;
         if self.has_last_words(socket) && self.write(socket, until) && !self.cannot_write {
             let _ = self.wire.hang_up(until);
@@ -372,7 +364,7 @@ impl<S: Transport> Line<S> {
 
     /// True if the peer is owed something: to a request that is not answered as
     /// it should be, there is nothing more to say.
-    fn has_last_words(&self, socket: &web::WebSocket) -> bool {
+    fn has_last_words(&self, socket: &Network) -> bool {
         self.has_asked && (self.was_open || !socket.output().is_empty())
     }
 }

@@ -122,7 +122,7 @@ impl Endpoint {
 
     /// Where a socket wants to be connected to, if it does.
     #[cfg(feature = "web")]
-    pub(crate) fn of_socket(socket: &crate::web::WebSocket) -> Option<Self> {
+    pub(crate) fn of_socket(socket: &crate::web::Network) -> Option<Self> {
         let target = socket.target()?;
         let mut endpoint = Self::new(target.host, target.port, "/");
         endpoint.secure = target.secure;

@@ -16,8 +16,6 @@ mod intake;
 mod opening;
 #[cfg(feature = "url")]
 mod redirect;
-#[cfg(feature = "web")]
-mod replies;
 #[cfg(feature = "rustls")]
 pub mod tls;
 mod trace;
@@ -45,8 +43,6 @@ pub(crate) use endpoint::Proxy;
 pub(crate) use inbox::Inbox;
 pub(crate) use intake::Intake;
 pub(crate) use opening::{ClientOpening, Opened, ServerOpening, Waited};
-#[cfg(feature = "web")]
-pub(crate) use replies::Replies;
 pub(crate) use turn::Turn;
 #[cfg(feature = "proxy")]
 pub(crate) use uri::host_and_port;

@@ -36,7 +36,7 @@ impl Timed for Connection {
 }
 
 #[cfg(feature = "web")]
-impl Timed for crate::web::WebSocket {
+impl Timed for crate::web::Network {
     fn wants_time(&self) -> bool {
         self.wants_time()
     }
@@ -87,7 +87,7 @@ impl Watch {
 
     /// The same, for what has its output inside.
     #[cfg(feature = "web")]
-    pub(crate) fn judge_socket(&mut self, socket: &mut crate::web::WebSocket, now: Instant) {
+    pub(crate) fn judge_socket(&mut self, socket: &mut crate::web::Network, now: Instant) {
         self.next = socket.handle_timeout(now);
     }
 
@@ -98,7 +98,7 @@ impl Watch {
     #[cfg(feature = "web")]
     pub(crate) fn socket_due(
         &self,
-        socket: &crate::web::WebSocket,
+        socket: &crate::web::Network,
         listens: bool,
         stalled_since: Option<Instant>,
     ) -> Option<Instant> {

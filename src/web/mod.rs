@@ -4,11 +4,11 @@
 //! no clock, no runtime. `blocking::web` and `tokio::web` carry it over the
 //! network.
 //!
-//! A [`WebSocket`] has two sides. A *script* creates it, reads its attributes,
-//! sends and closes; the *network* tells it what has come. What the network
-//! tells never changes an attribute between two statements of the script: it
-//! queues a task, and [`turn`](WebSocket::turn) runs one, as the event loop of a
-//! page does.
+//! It has two sides. A *script* has the [`WebSocket`]: creates it, reads its
+//! attributes, sends and closes. An adapter has the [`Network`] around it, which
+//! tells it what has come. What the network tells never changes an attribute
+//! between two statements of the script: it queues a task, and
+//! [`turn`](WebSocket::turn) runs one, as the event loop of a page does.
 //!
 //! The same program in JavaScript and in Rust is in [`manual`].
 //!
@@ -16,14 +16,15 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use sockeye::web::{Event, ReadyState, WebSocket};
+//! use sockeye::web::{Event, Network, ReadyState, WebSocket};
 //! use sockeye::{Connection, Config, Instant, handshake};
 //! # use std::sync::Arc;
 //!
-//! let mut ws = WebSocket::new("ws://example.com/chat", ["chat"])?;
+//! let ws = WebSocket::new("ws://example.com/chat", ["chat"])?;
 //! assert_eq!(ws.ready_state(), ReadyState::Connecting);
 //!
 //! // The network's side: connect to `ws.target()`, then move bytes.
+//! let mut ws = Network::new(ws);
 //! ws.connected(Instant::from_epoch(Duration::ZERO));
 //! let mut reply = Vec::new();
 //! # let config = Arc::new(Config::default());
@@ -85,7 +86,7 @@ pub use event::{
     BinaryType, CloseEvent, Event, EventKind, MessageEvent, ReadyState, UnknownBinaryType,
 };
 pub use handlers::{Handler, ListenerId};
-pub use network::Target;
+pub use network::{Network, Target};
 pub use options::{BlockedPorts, ConnectionLimit, CookieStore, Options};
 pub use protocols::Protocols;
 pub use task::Fired;

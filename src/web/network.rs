@@ -1,11 +1,15 @@
 //! The network's side: what an adapter tells, and what it is asked to do. Only
 //! queues tasks; no attribute changes here.
+//!
+//! A type of its own, so that no script reaches it: handlers, and users of the
+//! adapters, have the [`WebSocket`] alone.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 use super::WebSocket;
 use super::diagnostic::Diagnostic;
@@ -52,7 +56,8 @@ pub struct Target<'a> {
     pub secure: bool,
 }
 
-/// # For adapters
+/// A socket as its adapter has it: all that a script has, to which it derefs, and
+/// what the network tells it.
 ///
 /// [`target`](Self::target), then [`connected`](Self::connected), or
 /// [`connect_failed`](Self::connect_failed). From then on what is read goes to
@@ -65,15 +70,24 @@ pub struct Target<'a> {
 /// to be read. When
 /// [`should_close_transport`](Self::should_close_transport), flush and close.
 ///
-/// To bound memory, read only when there are no [tasks](Self::has_tasks) left.
-/// Of all sockets of a process at most one for each host and port should be
-/// between `target` and the end of [`is_opening`](Self::is_opening) (RFC 6455,
+/// To bound memory, read only when it [wants](Self::wants_read) that. Of all sockets of a process at most one for each host and port should
+/// be between `target` and the end of [`is_opening`](Self::is_opening) (RFC 6455,
 /// section 4.1, item 2).
-impl WebSocket {
+#[derive(Debug)]
+pub struct Network {
+    socket: WebSocket,
+}
+
+impl Network {
+    /// Takes a socket to its network.
+    pub fn new(socket: WebSocket) -> Self {
+        Self { socket }
+    }
+
     /// Where to connect to. `None`: nowhere, not yet or not any more.
     pub fn target(&self) -> Option<Target<'_>> {
-        let location = &self.location;
-        matches!(self.phase, Phase::Waiting(_)).then(|| Target {
+        let location = &self.socket.location;
+        matches!(self.socket.phase, Phase::Waiting(_)).then(|| Target {
             host: location.host(),
             port: location.port(),
             secure: location.is_secure(),
@@ -82,56 +96,73 @@ impl WebSocket {
 
     /// True while the connection is being established.
     pub fn is_opening(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_) | Phase::Opening(_))
+        matches!(self.socket.phase, Phase::Waiting(_) | Phase::Opening(_))
     }
 
     /// A stream to the [`target`](Self::target) is there: the request goes into
     /// the output, and its time begins.
     pub fn connected(&mut self, now: Instant) {
-        let Phase::Waiting(client) = &mut self.phase else { return };
+        let Phase::Waiting(client) = &mut self.socket.phase else { return };
         // A `Vec` has room for any request.
-        let _ = client.write_request(self.outbox.bytes());
+        let _ = client.write_request(self.socket.outbox.bytes());
         match client.handle_timeout(now) {
-            Ok(until) => self.start_opening(until),
-            Err(error) => self.fail(Diagnostic::Response(error)),
+            Ok(until) => self.socket.start_opening(until),
+            Err(error) => self.socket.fail(Diagnostic::Response(error)),
         }
     }
 
     /// Nobody could be reached, or not securely, or the stream broke.
     pub fn connect_failed(&mut self, why: impl fmt::Display) {
-        match &mut self.phase {
+        match &mut self.socket.phase {
             Phase::Open(_) => {
                 self.receive_eof();
                 // After a closing handshake it is no news.
-                if self.diagnostic.is_some() {
-                    self.diagnostic = Some(Diagnostic::Lost(why.to_string()));
+                if self.socket.diagnostic.is_some() {
+                    self.socket.diagnostic = Some(Diagnostic::Lost(why.to_string()));
                 }
             }
-            _ => self.fail(Diagnostic::Connect(why.to_string())),
+            _ => self.socket.fail(Diagnostic::Connect(why.to_string())),
         }
     }
 
     /// Bytes were read. They are unmasked in place, and messages copied out of
     /// them.
     pub fn receive(&mut self, bytes: &mut [u8]) {
-        match &mut self.phase {
+        match &mut self.socket.phase {
             Phase::Opening(opening) => {
                 opening.push(bytes);
-                self.receive_reply(false);
+                self.socket.receive_reply(false);
             }
-            Phase::Open(_) => self.receive_frames(bytes),
+            Phase::Open(_) => {
+                let start = self.socket.outbox.end();
+                self.socket.receive_frames(bytes);
+                self.socket.outbox.note_replies(start);
+            }
             Phase::Waiting(_) | Phase::Over => {}
         }
     }
 
+    /// False while there are [tasks](WebSocket::has_tasks) to run, or the peer has
+    /// asked for more bytes of answers than
+    /// [`Config::max_queued_len`](crate::Config::max_queued_len) and takes none:
+    /// what it sends is better left with it.
+    pub fn wants_read(&self) -> bool {
+        !self.has_tasks() && !self.is_flooded()
+    }
+
+    /// True if the peer does not take the answers that it asks for.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.socket.outbox.replies() > self.socket.config.max_queued_len as u64
+    }
+
     /// No more bytes will come.
     pub fn receive_eof(&mut self) {
-        match &mut self.phase {
-            Phase::Waiting(_) => self.fail(Diagnostic::Response(ResponseError::EndOfStream)),
-            Phase::Opening(_) => self.receive_reply(true),
+        match &mut self.socket.phase {
+            Phase::Waiting(_) => self.socket.fail(Diagnostic::Response(ResponseError::EndOfStream)),
+            Phase::Opening(_) => self.socket.receive_reply(true),
             Phase::Open(open) => {
                 let closed = open.ws.receive_eof();
-                self.finish(&closed);
+                self.socket.finish(&closed);
             }
             Phase::Over => {}
         }
@@ -139,28 +170,28 @@ impl WebSocket {
 
     /// Bytes to write, oldest first.
     pub fn output(&self) -> &[u8] {
-        self.outbox.unsent()
+        self.socket.outbox.unsent()
     }
 
     /// The network has taken the next `len` bytes of the output.
     pub fn wrote(&mut self, len: usize) {
-        self.outbox.wrote(len);
+        self.socket.outbox.wrote(len);
     }
 
     /// Hands over all output, to be written by other means; those report to
     /// [`wrote`](Self::wrote) how much of it was.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        self.outbox.take()
+        self.socket.outbox.take()
     }
 
     /// True when the transport is to be closed, once the output is flushed.
     pub fn should_close_transport(&self) -> bool {
-        matches!(self.phase, Phase::Over)
+        matches!(self.socket.phase, Phase::Over)
     }
 
     /// True if [`note_time`](Self::note_time) should be called now.
     pub fn wants_time(&self) -> bool {
-        match &self.phase {
+        match &self.socket.phase {
             Phase::Open(open) => open.is_new || open.ws.wants_time(),
             _ => false,
         }
@@ -169,7 +200,7 @@ impl WebSocket {
     /// Notes that what has happened since the last call happened at `now`, and
     /// says when [`handle_timeout`](Self::handle_timeout) is due. Fails nothing.
     pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
-        match &mut self.phase {
+        match &mut self.socket.phase {
             Phase::Opening(opening) => opening.until(),
             Phase::Open(open) => {
                 open.is_new = false;
@@ -182,23 +213,40 @@ impl WebSocket {
     /// Does what is due at `now`, and says when to call next. Call it when a
     /// deadline has passed *and nothing is there to be read*.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Instant> {
-        match &mut self.phase {
+        match &mut self.socket.phase {
             Phase::Opening(opening) => match opening.handle_timeout(now) {
                 Ok(until) => until,
                 Err(error) => {
-                    self.fail(Diagnostic::Response(error));
+                    self.socket.fail(Diagnostic::Response(error));
                     None
                 }
             },
             Phase::Open(open) => {
-                let next = open.ws.handle_timeout(now, self.outbox.bytes());
-                self.settle();
+                let next = open.ws.handle_timeout(now, self.socket.outbox.bytes());
+                self.socket.settle();
                 next
             }
             Phase::Waiting(_) | Phase::Over => None,
         }
     }
+}
 
+/// The script's side.
+impl Deref for Network {
+    type Target = WebSocket;
+
+    fn deref(&self) -> &WebSocket {
+        &self.socket
+    }
+}
+
+impl DerefMut for Network {
+    fn deref_mut(&mut self) -> &mut WebSocket {
+        &mut self.socket
+    }
+}
+
+impl WebSocket {
     // ---- frames ------------------------------------------------------------
 
     pub(super) fn receive_frames(&mut self, bytes: &mut [u8]) {

@@ -21,6 +21,10 @@ pub(super) struct Outbox {
     frames: VecDeque<Frame>,
     /// Payload bytes written since somebody asked.
     written: u64,
+    /// Bytes of answers that the peer has asked for, and where the last of them
+    /// ends; none once that is written.
+    replies: u64,
+    replied_to: u64,
 }
 
 /// A message among the bytes.
@@ -53,6 +57,21 @@ impl Outbox {
     pub(super) fn note_message(&mut self, start: u64, payload: u64) {
         let end = self.end();
         self.frames.push_back(Frame { start, end, payload });
+    }
+
+    /// What was appended since the end was at `start` was asked for by the peer.
+    pub(super) fn note_replies(&mut self, start: u64) {
+        let end = self.end();
+        if end > start {
+            self.replies += end - start;
+            self.replied_to = end;
+        }
+    }
+
+    /// Bytes of answers not taken by the peer. What the script sends is its own
+    /// affair: two ends that stopped reading for that would wait for each other.
+    pub(super) fn replies(&self) -> u64 {
+        self.replies
     }
 
     /// True if nothing is left to be written.
@@ -88,6 +107,9 @@ impl Outbox {
         } else if self.sent >= FORGET_LEN && self.sent >= self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
+        }
+        if self.position >= self.replied_to {
+            self.replies = 0;
         }
         self.count();
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye::handshake::{Accept, Server, accept_key};
-use sockeye::web::{Diagnostic, Event, Options, Protocols, ReadyState, WebSocket};
+use sockeye::web::{Diagnostic, Event, Network, Options, Protocols, ReadyState, WebSocket};
 use sockeye::{Config, Connection, DeflateConfig, Input, Instant, Message, Seed};
 
 use crate::common::{self, Frame, any_cut, drain, sent_frames};
@@ -82,7 +82,7 @@ pub fn configured(set: impl FnOnce(&mut Config)) -> Options {
 /// A socket, its virtual clock, and what it has asked the server.
 #[derive(Debug)]
 pub struct Page {
-    pub ws: WebSocket,
+    pub ws: Network,
     pub now: Duration,
     pub due: Option<Instant>,
     pub request: String,
@@ -91,15 +91,15 @@ pub struct Page {
 }
 
 impl Deref for Page {
-    type Target = WebSocket;
+    type Target = Network;
 
-    fn deref(&self) -> &WebSocket {
+    fn deref(&self) -> &Network {
         &self.ws
     }
 }
 
 impl DerefMut for Page {
-    fn deref_mut(&mut self) -> &mut WebSocket {
+    fn deref_mut(&mut self) -> &mut Network {
         &mut self.ws
     }
 }
@@ -110,6 +110,7 @@ impl Page {
     pub fn new(url: &str, protocols: impl Protocols, options: &Options) -> Self {
         let seed = Seed::from_bytes([7; 32]);
         let ws = WebSocket::with_seed(url, protocols, options, seed).expect("constructed");
+        let ws = Network::new(ws);
         Self { ws, now: second(100), due: None, request: String::new(), said: Vec::new() }
     }
 

@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writable<S> {
     /// Ready when no more than so many bytes are left to be written.
     fn poll_written(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.shared.poll(&mut self.place, cx, |state, cx| {
-            while state.ws.output().len() > most || most == 0 && state.ws.is_sending() {
+            while state.ws.queued_len() > most || most == 0 && state.ws.is_sending() {
                 if state.has_ended() || state.ws.is_broken() {
                     return Poll::Ready(Err(why(state)));
                 }

@@ -7,12 +7,12 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::net::{Inbox, Replies, Turn, Watch};
+use crate::net::{Inbox, Turn, Watch};
 use crate::time::Instant;
 use crate::tokio::driver::READS_IN_TURN;
 use crate::tokio::time::Timer;
 use crate::tokio::wire::Wire;
-use crate::web::WebSocket;
+use crate::web::Network;
 
 /// How long the peer may take to end its direction of the transport once a
 /// connection is over: events wait for that.
@@ -23,7 +23,6 @@ pub(super) struct Line<S> {
     wire: Wire<S>,
     inbox: Inbox,
     watch: Watch,
-    replies: Replies,
     /// Others wait until the handshake is over.
     turn: Option<Turn>,
     /// The request has gone out.
@@ -38,7 +37,7 @@ pub(super) struct Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// The socket is connected, and says so.
     pub(super) fn new(
-        socket: &mut WebSocket,
+        socket: &mut Network,
         timer: &'static dyn Timer,
         stream: S,
         turn: Option<Turn>,
@@ -52,7 +51,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             wire,
             inbox: Inbox::default(),
             watch,
-            replies: Replies::default(),
             turn,
             has_asked: false,
             was_open: false,
@@ -66,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// and watches the deadlines. Ready when something has come of it.
     pub(super) fn poll(
         &mut self,
-        socket: &mut WebSocket,
+        socket: &mut Network,
         may_read: bool,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -75,15 +73,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         // If the peer has closed its end, what it said before that can still be
         // read.
         let _ = self.poll_write(socket, cx);
-        let mut listens = may_read && !socket.has_tasks();
-        if listens && self.replies.are_too_many(socket.config()) {
-            if self.cannot_write {
-                // It could go on for ever.
-                socket.receive_eof();
-                return Poll::Ready(());
-            }
-            listens = false;
+        if may_read && self.cannot_write && socket.is_flooded() {
+            // It could go on for ever.
+            socket.receive_eof();
+            return Poll::Ready(());
         }
+        let listens = may_read && socket.wants_read();
         if listens {
             if self.reads == READS_IN_TURN {
                 // It goes on and on: others want a turn.
@@ -105,16 +100,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     }
 
     /// Something was read, or nothing ever will be.
-    fn came(&mut self, socket: &mut WebSocket, read: io::Result<usize>) {
+    fn came(&mut self, socket: &mut Network, read: io::Result<usize>) {
         match read {
             Ok(0) => socket.receive_eof(),
             Ok(_) => {
-                let before = socket.output().len();
                 let (input, unread) = self.inbox.open(&mut []);
                 socket.receive(input.into_rest());
                 unread.leave(0);
                 self.inbox.release();
-                self.replies.came(before, socket.output().len());
                 if self.watch.is_too_late(|| self.wire.now(), false) {
                     self.watch.judge_socket(socket, self.wire.now());
                 }
@@ -126,14 +119,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 
     /// Others may connect as soon as it is known what has become of us, also if
     /// nobody asks us anything for a while.
-    fn pass_turn(&mut self, socket: &WebSocket) {
+    fn pass_turn(&mut self, socket: &Network) {
         if !socket.is_opening() {
             self.turn = None;
         }
     }
 
     /// Writes what there is to write, if that is still possible.
-    fn poll_write(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_write(&mut self, socket: &mut Network, cx: &mut Context<'_>) -> Poll<()> {
         if self.cannot_write {
             return Poll::Ready(());
         }
@@ -142,18 +135,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let result = self.wire.poll_flush(&mut output, cx);
         let written = len - output.len();
         socket.wrote(written);
-        self.replies.wrote(written);
         self.has_asked |= socket.output().is_empty();
         ready!(result).unwrap_or_else(|_| self.cannot_write = true);
         Poll::Ready(())
     }
 
     /// The socket is done with the transport: it is flushed and closed.
-    pub(super) fn poll_hang_up(
-        &mut self,
-        socket: &mut WebSocket,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(super) fn poll_hang_up(&mut self, socket: &mut Network, cx: &mut Context<'_>) -> Poll<()> {
         if self.cannot_write || !self.has_last_words(socket) {
             return Poll::Ready(());
         }
@@ -166,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 
     /// True if the peer is owed something: to a request that is not answered as
     /// it should be, there is nothing more to say.
-    fn has_last_words(&self, socket: &WebSocket) -> bool {
+    fn has_last_words(&self, socket: &Network) -> bool {
         self.has_asked && (self.was_open || !socket.output().is_empty())
     }
 
@@ -181,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     }
 
     /// Tells the peer what can be told without waiting: it is closing.
-    pub(super) fn tell(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn tell(&mut self, socket: &mut Network, cx: &mut Context<'_>) -> Poll<()> {
         self.pass_turn(socket);
         if socket.should_close_transport() && !self.has_last_words(socket) {
             return Poll::Ready(());
@@ -190,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     }
 
     /// The same, and that there will be no more.
-    pub(super) fn leave(&mut self, socket: &mut WebSocket) {
+    pub(super) fn leave(&mut self, socket: &mut Network) {
         let cx = &mut Context::from_waker(Waker::noop());
         if self.tell(socket, cx).is_ready() {
             let _ = Pin::new(&mut self.wire.stream).poll_shutdown(cx);

@@ -15,7 +15,7 @@ use crate::net::{Endpoint, Error, Turn};
 use crate::tokio::client::open_stream;
 use crate::tokio::stream::Stream;
 use crate::tokio::time::{Timer, TokioTimer};
-use crate::web::{self, CloseEvent, Event, Fired, Protocols, ReadyState, WebError};
+use crate::web::{self, CloseEvent, Event, Fired, Network, Protocols, ReadyState, WebError};
 
 /// A [`web::WebSocket`], which it derefs to, with its network.
 ///
@@ -27,7 +27,7 @@ use crate::web::{self, CloseEvent, Event, Fired, Protocols, ReadyState, WebError
 /// Dropped while open, it sends an empty Close frame if that can be done at
 /// once. To leave in good order, `close` and take the events that are left.
 pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin = Stream> {
-    socket: web::WebSocket,
+    socket: Network,
     link: Link<S>,
     timer: &'static dyn Timer,
     /// Events of the last task.
@@ -69,6 +69,7 @@ impl WebSocket {
         socket: web::WebSocket,
         change: impl FnOnce(Endpoint) -> Endpoint,
     ) -> Self {
+        let socket = Network::new(socket);
         let link = match Endpoint::of_socket(&socket).map(change) {
             Some(endpoint) => {
                 Link::Dialing(Box::pin(async move { open_stream(&endpoint, None).await }))
@@ -88,7 +89,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// As [`carry`](Self::carry), with the clock of another runtime than tokio's.
-    pub fn carry_on(timer: &'static dyn Timer, mut socket: web::WebSocket, stream: S) -> Self {
+    pub fn carry_on(timer: &'static dyn Timer, socket: web::WebSocket, stream: S) -> Self {
+        let mut socket = Network::new(socket);
         let link = Link::Up(Box::new(Line::new(&mut socket, timer, stream, None)));
         Self { socket, link, timer, fired: Fired::default() }
     }
@@ -195,6 +197,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// True once the network is done with.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.link, Link::Down)
+    }
+
+    /// Bytes that the network has not taken.
+    pub(super) fn queued_len(&self) -> usize {
+        self.socket.output().len()
     }
 
     /// True if something was sent that the network has not taken.

@@ -264,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
     fn progress(&self) -> Progress {
         Progress {
             ready_state: self.ws.ready_state(),
-            queued_len: self.ws.output().len(),
+            queued_len: self.ws.queued_len(),
             is_sending: self.ws.is_sending(),
             is_broken: self.ws.is_broken(),
             has_message: self.ws.has_message(),
