@@ -90,9 +90,10 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// [`RequestError::OriginNotAllowed`], which answers 403.
-    pub fn check_origin(&self, allowed: &[&str]) -> Result<(), RequestError> {
+    pub fn check_origin(&self, allowed: &[impl AsRef<str>]) -> Result<(), RequestError> {
+        let is_allowed = |origin| allowed.iter().any(|allowed| allowed.as_ref() == origin);
         match self.origin {
-            Some(origin) if !allowed.contains(&origin) => Err(RequestError::OriginNotAllowed),
+            Some(origin) if !is_allowed(origin) => Err(RequestError::OriginNotAllowed),
             _ => Ok(()),
         }
     }

@@ -81,8 +81,7 @@ fn admit(
 /// (DNS rebinding), and has to be named.
 fn is_origin_allowed(allowed: &[String], request: &handshake::Request<'_>) -> bool {
     if !allowed.is_empty() {
-        let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-        return request.check_origin(&allowed).is_ok();
+        return request.check_origin(allowed).is_ok();
     }
     let Some(origin) = request.origin() else { return true };
     // https where somebody in front of us does the TLS.
