@@ -31,9 +31,9 @@
 //! - [`frame`], [`mask`], [`utf8`]: the layers below, usable alone.
 //! - `web`: the `WebSocket` object of the browsers.
 //! - `blocking`, `tokio`: adapters for sockets; `net`: what they have in common.
-//! - [`manual`]: why it is built as it is; [`requirements`]: what the RFCs demand,
-//!   where it is done, and which tests hold it.
-//! - [`requirements`]: what the RFCs demand, where it is done, and what holds it.
+//! - [`embedding`]: the engine in a runtime of one's own; [`manual`]: why it is
+//!   built as it is; [`requirements`]: what the RFCs demand, where it is done, and
+//!   which tests hold it.
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -48,6 +48,7 @@ mod connection;
 mod control;
 #[cfg(feature = "deflate")]
 pub mod deflate;
+pub mod embedding;
 mod error;
 mod extension;
 pub mod frame;

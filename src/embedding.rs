@@ -1,0 +1,224 @@
+//! Embedding the engine in a runtime of one's own. Nothing but documentation.
+//!
+//! A [`Connection`](crate::Connection) moves no bytes, reads no clock and starts
+//! no task: it fits into whatever does. What a loop around it has to do is on
+//! this page. `examples/embed_mio.rs` is a server that does it.
+//!
+//! # From the network to the application
+//!
+//! 1. Wait until there is something to read, and read it into a buffer. One for
+//!    each thread is enough: what the engine does not use up it keeps itself, and
+//!    that is at most a header or a control frame. 16 to 64 KiB are a good size.
+//! 2. Until the handshake is over, keep all that was read, and give it to
+//!    [`Server::receive`] or [`Client::receive`] whole. What lies behind the
+//!    [head](crate::handshake::Request::head_len) is frames: go on at 3 with it.
+//! 3. Make an [`Input`] of what was read; with scratch room, if compression may
+//!    be agreed on.
+//! 4. Call [`receive`] until it gives `None`, and do with each event what is to
+//!    be done. Answers that the RFC demands are in the output already, and the
+//!    application's may follow at once: an event borrows the buffer, and not the
+//!    connection.
+//! 5. After `None`: [`wants_scratch`] means that there is more to come out of
+//!    what was read; [`wants_room`], with a [`FixedOutput`](crate::FixedOutput),
+//!    that the output has to be written first.
+//! 6. Write the output: once for all that was read, not for each message.
+//! 7. A read that gives nothing is the end: [`receive_eof`].
+//!
+//! Chunks are the fastest way through messages that are long or in fragments,
+//! and the only one whose memory does not grow with them. Whole messages are
+//! made of them by an [`Assembler`](crate::Assembler), which copies nothing of
+//! those that came in one piece.
+//!
+//! # From the application to the network
+//!
+//! 1. Commands ([`send_text`], [`send_binary`], [`close`] and so on) append to
+//!    the output and can be given at any time, between any two events. An error
+//!    is the caller's mistake: nothing was appended, and nothing has changed.
+//! 2. Then write the output, in order. Whether at once, or with what other
+//!    commands add until the end of the turn, is the loop's decision.
+//! 3. A long payload need not go through the output: [`begin_binary`] and
+//!    [`begin_text`] give its header, for a vectored write.
+//! 4. What many are told is encoded once:
+//!    [`PreparedMessage`](crate::PreparedMessage).
+//!
+//! # Closing, from either side
+//!
+//! | what happens | what the engine does | what the loop does |
+//! |---|---|---|
+//! | the application calls [`close`] | appends a Close frame; data still comes until the peer answers | writes, and goes on reading |
+//! | the peer closes | appends the answer; then [`Event::Close`] | writes |
+//! | the peer breaks a rule | appends a Close frame that says which; then [`Event::Failed`] | writes |
+//! | the transport ends | says how the connection did, from [`receive_eof`] | drops it |
+//! | the application has no time for manners | [`abort`] | drops the transport |
+//!
+//! In any case: when [`should_close_transport`], flush, and close the transport.
+//! To close a socket whose input was not all read makes the kernel send a reset,
+//! which can overtake our Close frame. So end the direction that is ours
+//! (`shutdown` of writing), read and throw away what still comes, and drop the
+//! socket when that ends or the [`close_deadline`] has passed. [`closed`] tells
+//! how it all ended.
+//!
+//! # Time
+//!
+//! The engine never asks what time it is; its [`Instant`] counts from wherever
+//! the caller likes.
+//!
+//! 1. After reading, writing and commands: if [`wants_time`], call [`note_time`].
+//!    It says when something is due if nothing happens before that.
+//! 2. When that has come and *nothing is there to be read*: [`handle_timeout`],
+//!    which may append to the output, and says when to come back.
+//!
+//! It is no harm to come early, or twice. So a loop can leave old entries in its
+//! heap or wheel, and look when they come up whether the connection is due. With
+//! the deadlines of [`Config`](crate::Config) off, the clock is not read at all.
+//!
+//! # Back-pressure
+//!
+//! An engine without buffers cannot hold anything back: the loop does. Do not
+//! read from a peer as long as what it was sent is not taken; the rest is TCP's.
+//! What a peer can have the engine append by itself is bounded by what was read:
+//! a Pong is at most four bytes longer than its Ping.
+//!
+//! # Concurrency
+//!
+//! A connection belongs to one thread at a time; it is `Send`. Where one thread
+//! reads while others send, put it behind a lock that is held while bytes are
+//! made, and never while they are moved; what is made has to reach the wire in
+//! the order in which it was made. Both adapters' `split` do it like that.
+//!
+//! # Example: a turn
+//!
+//! All of the above for a server's connection on a socket that does not block:
+//! what is to be done when the socket is ready, or the time has come.
+//!
+//! ```
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use sockeye::{Assembler, Connection, Incoming, Input, Instant};
+//!
+//! /// Memory that all connections of a thread share.
+//! struct Thread {
+//!     read: Vec<u8>,
+//!     scratch: Vec<u8>,
+//! }
+//!
+//! struct Client<S> {
+//!     stream: S,
+//!     ws: Connection,
+//!     messages: Assembler,
+//!     /// What the socket has not taken.
+//!     out: Vec<u8>,
+//!     due: Option<Instant>,
+//! }
+//!
+//! impl<S: Read + Write> Client<S> {
+//!     /// False when the socket is to be closed.
+//!     fn turn(&mut self, thread: &mut Thread, now: Instant) -> io::Result<bool> {
+//!         self.flush()?;
+//!         // Who takes nothing is not read from.
+//!         while self.out.is_empty() && !self.ws.should_close_transport() {
+//!             match self.stream.read(&mut thread.read) {
+//!                 Ok(0) => {
+//!                     println!("{:?}", self.ws.receive_eof());
+//!                     return Ok(false);
+//!                 }
+//!                 Ok(len) => self.receive(&mut thread.read[..len], &mut thread.scratch),
+//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+//!                 Err(error) => return Err(error),
+//!             }
+//!             self.flush()?;
+//!         }
+//!         if self.due.is_some_and(|due| due <= now) {
+//!             self.due = self.ws.handle_timeout(now, &mut self.out);
+//!         } else if self.ws.wants_time() {
+//!             self.due = self.ws.note_time(now);
+//!         }
+//!         self.flush()?;
+//!         Ok(!self.ws.should_close_transport() || !self.out.is_empty())
+//!     }
+//!
+//!     fn receive(&mut self, bytes: &mut [u8], scratch: &mut [u8]) {
+//!         let mut left = bytes.len();
+//!         loop {
+//!             let start = bytes.len() - left;
+//!             let mut input = Input::with_scratch(&mut bytes[start..], scratch);
+//!             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
+//!                 if let Some(Incoming::Message(message)) = self.messages.push(event) {
+//!                     // The application. After a Close nothing can be sent.
+//!                     let _ = self.ws.send_binary(message.as_bytes(), &mut self.out);
+//!                 }
+//!             }
+//!             left = input.len();
+//!             if !self.ws.wants_scratch() {
+//!                 break;
+//!             }
+//!         }
+//!     }
+//!
+//!     fn flush(&mut self) -> io::Result<()> {
+//!         while !self.out.is_empty() {
+//!             match self.stream.write(&self.out) {
+//!                 Ok(len) => drop(self.out.drain(..len)),
+//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+//!                 Err(error) => return Err(error),
+//!             }
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//! # // A socket that has this to be read, and takes everything.
+//! # struct Socket(io::Cursor<Vec<u8>>, Vec<u8>);
+//! # impl Read for Socket {
+//! #     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+//! #         match self.0.read(buf)? {
+//! #             0 => Err(ErrorKind::WouldBlock.into()),
+//! #             len => Ok(len),
+//! #         }
+//! #     }
+//! # }
+//! # impl Write for Socket {
+//! #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+//! #         self.1.write(buf)
+//! #     }
+//! #     fn flush(&mut self) -> io::Result<()> {
+//! #         Ok(())
+//! #     }
+//! # }
+//! # let now = Instant::from_epoch(std::time::Duration::from_secs(1));
+//! # let mut thread = Thread { read: vec![0; 16 << 10], scratch: vec![0; 16 << 10] };
+//! # let mut client = Client {
+//! #     stream: Socket(io::Cursor::new(b"\x82\x81\0\0\0\0x\x89\x80\0\0\0\0".to_vec()), Vec::new()),
+//! #     ws: Connection::server(Default::default()),
+//! #     messages: Assembler::new(),
+//! #     out: Vec::new(),
+//! #     due: None,
+//! # };
+//! # assert!(client.turn(&mut thread, now)?);
+//! # assert_eq!(client.stream.1, b"\x82\x01x\x8a\x00");
+//! # client.stream.0 = io::Cursor::new(b"\x88\x80\0\0\0\0".to_vec());
+//! # assert!(!client.turn(&mut thread, now)?);
+//! # assert_eq!(client.stream.1, b"\x82\x01x\x8a\x00\x88\x00");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! [`Client::receive`]: crate::handshake::Client::receive
+//! [`Event::Close`]: crate::Event::Close
+//! [`Event::Failed`]: crate::Event::Failed
+//! [`Input`]: crate::Input
+//! [`Instant`]: crate::Instant
+//! [`Server::receive`]: crate::handshake::Server::receive
+//! [`abort`]: crate::Connection::abort
+//! [`begin_binary`]: crate::Connection::begin_binary
+//! [`begin_text`]: crate::Connection::begin_text
+//! [`close_deadline`]: crate::Connection::close_deadline
+//! [`close`]: crate::Connection::close
+//! [`closed`]: crate::Connection::closed
+//! [`handle_timeout`]: crate::Connection::handle_timeout
+//! [`note_time`]: crate::Connection::note_time
+//! [`receive_eof`]: crate::Connection::receive_eof
+//! [`receive`]: crate::Connection::receive
+//! [`send_binary`]: crate::Connection::send_binary
+//! [`send_text`]: crate::Connection::send_text
+//! [`should_close_transport`]: crate::Connection::should_close_transport
+//! [`wants_room`]: crate::Connection::wants_room
+//! [`wants_scratch`]: crate::Connection::wants_scratch
+//! [`wants_time`]: crate::Connection::wants_time
