@@ -409,6 +409,22 @@ fn a_compressor_is_not_freed_inside_a_message() {
     }
 }
 
+/// No fragment can follow our Close: what was begun before is void, and its
+/// compressor is not waited for for ever.
+#[test]
+fn a_compressor_is_freed_though_a_close_cut_its_message_short() {
+    for engine in both() {
+        let pool = Pool::new();
+        let mut sending = releasing(engine.with(|c| c.close_timeout = None), true, pool);
+        let Sending { ws, out, .. } = &mut sending;
+        ws.send_text_fragment(some_text(1).as_bytes(), false, out).unwrap();
+        ws.close(None, "", out).unwrap();
+        assert_eq!(ws.note_time(at(0)), Some(at(60)));
+        assert_eq!(ws.handle_timeout(at(60), out), None);
+        assert_eq!(pool.deflaters_out.get(), (1, 1));
+    }
+}
+
 /// Where none is kept, there is nothing to free; nor by default.
 #[test]
 fn no_time_is_wanted_where_nothing_is_freed() {

@@ -56,7 +56,8 @@ impl Connection {
         out: &mut (impl Output + ?Sized),
     ) -> Option<Instant> {
         self.note_time(now)?;
-        let inside_message = self.tx.is_inside_message();
+        // A message that our Close cut short is void.
+        let inside_message = self.tx.is_inside_message() && self.closing.may_send();
         let release = self.compression.as_mut().and_then(|c| c.tx.release(now, inside_message));
         let Some(timers) = self.timers.as_deref_mut() else { return release };
         while let Some(due) = timers.due(&self.config, self.closing.may_send(), now) {
