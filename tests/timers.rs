@@ -364,3 +364,23 @@ fn a_keep_alive_ping_without_room_is_tried_again() {
     assert_eq!(driven.ws.handle_timeout(at(30), &mut full), Some(at(60)));
     assert_eq!(driven.time(60).1.len(), 1);
 }
+
+/// A Ping that waits for room is offered again and again. It came but once.
+#[test]
+fn what_waits_for_room_puts_no_ping_off() {
+    for engine in both() {
+        let mut driven = keep_alive(engine);
+        driven.time(0);
+        let mut bytes = driven.engine.peer_sends([ping([0; 20])]);
+        let mut left = bytes.len();
+        for seconds in [10, 20] {
+            let start = bytes.len() - left;
+            let mut input = Input::new(&mut bytes[start..]);
+            let mut memory = [0; 10];
+            let mut out = sockeye::FixedOutput::new(&mut memory);
+            assert!(driven.ws.receive(&mut input, &mut out).is_none() && driven.ws.wants_room());
+            left = input.len();
+            assert_eq!(driven.ws.note_time(at(seconds)), Some(at(40)));
+        }
+    }
+}

@@ -239,7 +239,7 @@ impl Connection {
         if !has_work || self.wants_room {
             return None;
         }
-        self.happened.received |= self.config.ping_interval.is_some();
+        let offered = input.len();
         let Self { config, rx, tx, compression, wants_room, .. } = self;
         let inflation = compression.as_deref_mut().map(|compression| &mut compression.rx);
         let context = Context { config, masked: tx.is_server(), inflation };
@@ -247,8 +247,11 @@ impl Connection {
             let is_answered = opcode == Opcode::CLOSE || opcode == Opcode::PING && config.auto_pong;
             *wants_room = owes && is_answered && !out.has_room(tx.frame_len(len));
             !*wants_room
-        })?;
-        match piece {
+        });
+        // What waits for room is offered again, and has come only once.
+        let has_come = input.len() < offered;
+        self.happened.received |= has_come && self.config.ping_interval.is_some();
+        match piece? {
             Piece::Text(chunk) => {
                 self.note_data();
                 Some(Event::Text(chunk))
