@@ -35,3 +35,22 @@ impl Cut {
         self.ends(data).map(move |end| &data[core::mem::replace(&mut start, end)..end])
     }
 }
+
+/// Some of many ways to run on `data`: all of them if it is short, and of those
+/// for long inputs, which take the time, the first and one more, by what the
+/// bytes are. So the fuzzer tries each of them on inputs of each kind.
+pub fn ways<'w, T>(ways: &'w [T], data: &[u8]) -> impl Iterator<Item = &'w T> {
+    const SHORT: usize = 48;
+    let is_short = data.len() <= SHORT;
+    let others = ways.len().max(2) - 1;
+    let chosen = if is_short { 0 } else { 1 + hash(data) % others };
+    ways.iter().enumerate().filter(move |&(at, _)| is_short || at == 0 || at == chosen).map(|w| w.1)
+}
+
+fn hash(data: &[u8]) -> usize {
+    let mixed = data.chunks_exact(8).fold(data.len() as u64, |hash, word| {
+        let word = word.try_into().map_or(0, u64::from_le_bytes);
+        (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    });
+    (mixed >> 40) as usize
+}

@@ -8,37 +8,18 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::script::Script;
 use sockeye::web::{Event, Network, Options, ReadyState, WebSocket};
 use sockeye::{Instant, Seed, handshake};
 
 pub fn web(data: &[u8]) {
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let mut page = Page::new(script.byte());
-    while !script.0.is_empty() {
+    while !script.is_over() {
         page.step(&mut script);
         page.check();
     }
     page.wind_up();
-}
-
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> u8 {
-        self.bytes(1).first().copied().unwrap_or(0)
-    }
-
-    fn bytes(&mut self, len: usize) -> &'a [u8] {
-        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        bytes
-    }
-
-    /// Few bytes, as long as the next one says.
-    fn some_bytes(&mut self) -> &'a [u8] {
-        let len = self.byte();
-        self.bytes((len % 32).into())
-    }
 }
 
 /// A socket, and what it may be at most.

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::wire::{Frame, frames};
-use super::script::Script;
+use super::super::script::Script;
+use super::model::{Compressing, Faults, Full};
 use sockeye::frame::{Opcode, encoded_len};
 use sockeye::{
-    Assembler, Cause, CloseCode, CloseFrame, Closed, Config, Connection, FixedOutput, Incoming,
-    Input, Instant, Message, MessageKind, Output, PreparedMessage, Seed, SendError,
+    Assembler, CloseCode, Closed, Config, Connection, FixedOutput, Incoming, Input, Instant,
+    Message, MessageKind, Output, PreparedMessage, Seed, SendError,
 };
 
 /// What an engine appended and nobody has flushed.
@@ -31,7 +31,7 @@ impl Output for Unflushed {
 /// An engine, its side of the transport, and what it should have done.
 pub struct End {
     pub ws: Connection,
-    is_client: bool,
+    pub is_client: bool,
     auto_pong: bool,
     pub out: Unflushed,
     /// Under way to the peer.
@@ -44,60 +44,36 @@ pub struct End {
     pub outcome: Option<Closed>,
 
     // What was asked of it, and done.
-    sent: Vec<Message<'static>>,
+    pub sent: Vec<Sent>,
     /// The message being sent in fragments.
     partial: Option<(MessageKind, Vec<u8>)>,
     /// Pongs it sent or had to send.
-    pongs: Vec<Vec<u8>>,
+    pub pongs: Vec<Vec<u8>>,
+    /// If compression was agreed on.
+    pub compressing: Option<Compressing>,
 
     // What it has told.
     assembler: Assembler,
-    messages: Vec<Message<'static>>,
-    heard_pings: Vec<Vec<u8>>,
-    heard_pongs: Vec<Vec<u8>>,
-    heard_close: bool,
+    pub messages: Vec<Message<'static>>,
+    pub heard_pings: Vec<Vec<u8>>,
+    pub heard_pongs: Vec<Vec<u8>>,
+    pub heard_close: bool,
 }
 
-/// Why a command may be refused.
-#[derive(Debug, Default)]
-struct Faults {
-    closed: bool,
-    control_too_long: bool,
-    fragment_in_progress: bool,
-    invalid_close_code: bool,
-    invalid_text: bool,
-    mask_required: bool,
-    full: bool,
+/// A message that was sent.
+#[derive(Debug)]
+pub struct Sent {
+    pub message: Message<'static>,
+    pub form: Form,
 }
 
-impl Faults {
-    /// A command succeeds if nothing is wrong, and else fails with something
-    /// that is.
-    fn allow(&self, result: Result<(), SendError>) -> bool {
-        let allowed = match result {
-            Ok(()) => !self.any(),
-            Err(SendError::Closed) => self.closed,
-            Err(SendError::ControlTooLong) => self.control_too_long,
-            Err(SendError::FragmentInProgress) => self.fragment_in_progress,
-            Err(SendError::InvalidCloseCode) => self.invalid_close_code,
-            Err(SendError::InvalidText) => self.invalid_text,
-            Err(SendError::MaskRequired) => self.mask_required,
-            Err(SendError::OutputFull { .. }) => self.full,
-            Err(_) => false,
-        };
-        assert!(allowed, "{result:?} with {self:?}");
-        result.is_ok()
-    }
-
-    fn any(&self) -> bool {
-        self.closed
-            || self.control_too_long
-            || self.fragment_in_progress
-            || self.invalid_close_code
-            || self.invalid_text
-            || self.mask_required
-            || self.full
-    }
+/// How a message goes out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    Plain,
+    Compressed,
+    /// Compressed if it becomes shorter by that.
+    Either,
 }
 
 impl End {
@@ -122,6 +98,7 @@ impl End {
             sent: Vec::new(),
             partial: None,
             pongs: Vec::new(),
+            compressing: None,
             assembler: Assembler::new(),
             messages: Vec::new(),
             heard_pings: Vec::new(),
@@ -130,73 +107,163 @@ impl End {
         }
     }
 
+    /// The same end, with compression agreed on.
+    #[cfg(feature = "deflate")]
+    pub fn compressing(
+        mut self,
+        params: sockeye::deflate::Params,
+        lender: Option<&'static dyn sockeye::deflate::Lender>,
+        compressing: Compressing,
+    ) -> Self {
+        self.ws = self.ws.with_deflate(params);
+        if let Some(lender) = lender {
+            self.ws.set_lender(lender);
+        }
+        self.compressing = Some(compressing);
+        self
+    }
+
     // ---- commands ----------------------------------------------------------
 
-    pub fn command(&mut self, byte: u8, script: &mut Script<'_>) {
+    /// `variant`, of 0 to 7: what is peculiar about it.
+    pub fn command(&mut self, byte: u8, variant: u8, script: &mut Script<'_>) {
+        if byte <= 3 {
+            self.choose(variant & 3);
+        }
         let before = self.out.bytes.len();
         let done = match byte {
             0 => self.send_text(&String::from_utf8_lossy(&script.payload())),
             1 => self.send_binary(script.payload()),
-            2 => self.send_fragment(MessageKind::Text, script.bytes(), script.byte(), false),
-            3 => self.send_fragment(MessageKind::Binary, script.bytes(), script.byte(), false),
+            2 => self.send_fragment(MessageKind::Text, script.bytes(), script.byte(), None),
+            3 => self.send_fragment(MessageKind::Binary, script.bytes(), script.byte(), None),
             4 => self.send_control(Opcode::PING, script.bytes()),
             5 => self.send_control(Opcode::PONG, script.bytes()),
             6 => self.close(script),
-            7 => self.send_fragment(MessageKind::Text, script.bytes(), script.byte(), true),
-            8 => self.send_fragment(MessageKind::Binary, script.bytes(), script.byte(), true),
-            _ => self.send_prepared(&String::from_utf8_lossy(&script.payload())),
+            7 => {
+                self.send_fragment(MessageKind::Text, script.bytes(), script.byte(), Some(variant))
+            }
+            8 => self.send_fragment(
+                MessageKind::Binary,
+                script.bytes(),
+                script.byte(),
+                Some(variant),
+            ),
+            _ => self.send_prepared(script.payload(), variant),
         };
         assert_eq!(done, before < self.out.bytes.len(), "a frame is appended, or nothing is");
         self.observe();
     }
 
+    /// Whether the next message is compressed.
+    fn choose(&mut self, choice: u8) {
+        #[cfg(feature = "deflate")]
+        {
+            use sockeye::deflate::Compress;
+            let (asked, modelled) = match choice {
+                0 => return,
+                1 => (Compress::Yes, Some(true)),
+                2 => (Compress::No, Some(false)),
+                _ => (Compress::Auto, None),
+            };
+            self.ws.compress_next(asked);
+            if let Some(compressing) = &mut self.compressing {
+                compressing.choice = modelled;
+            }
+        }
+        #[cfg(not(feature = "deflate"))]
+        let _ = choice;
+    }
+
     fn send_text(&mut self, text: &str) -> bool {
-        let faults = self.faults_of_message(text.len());
+        let (form, faults) = self.faults_of_message(text.len());
         let done = faults.allow(self.ws.send_text(text, &mut self.out));
         if done {
-            self.sent.push(Message::from(text).into_owned());
+            self.has_sent(text.to_owned().into(), form);
         }
         done
     }
 
     fn send_binary(&mut self, data: Vec<u8>) -> bool {
-        let faults = self.faults_of_message(data.len());
+        let (form, faults) = self.faults_of_message(data.len());
         let done = faults.allow(self.ws.send_binary(&data, &mut self.out));
         if done {
-            self.sent.push(data.into());
+            self.has_sent(data.into(), form);
         }
         done
     }
 
-    /// `by_hand`: the header alone is the engine's.
-    fn send_fragment(&mut self, kind: MessageKind, piece: &[u8], flags: u8, by_hand: bool) -> bool {
-        if by_hand && self.faults_of_frame(piece.len()).full {
+    fn has_sent(&mut self, message: Message<'static>, form: Form) {
+        self.has_begun();
+        self.sent.push(Sent { message, form });
+    }
+
+    /// The choice was for the message begun.
+    fn has_begun(&mut self) {
+        if let Some(compressing) = &mut self.compressing {
+            compressing.choice = None;
+        }
+    }
+
+    /// `by_hand`: the header alone is the engine's. In an odd variant, of a
+    /// payload that cannot be masked.
+    fn send_fragment(
+        &mut self,
+        kind: MessageKind,
+        piece: &[u8],
+        flags: u8,
+        by_hand: Option<u8>,
+    ) -> bool {
+        let is_text = kind == MessageKind::Text;
+        let unmasked = by_hand.is_some_and(|variant| variant & 1 == 1)
+            && (!is_text || core::str::from_utf8(piece).is_ok());
+        if by_hand.is_some() && self.faults_of_frame(piece.len()).full == Full::Yes {
             return false;
         }
         let fin = flags & 1 == 1;
+        let begins = self.partial.is_none();
+        let compressed = self.compressing.as_ref().is_some_and(|compressing| match begins {
+            true => by_hand.is_none() && compressing.applies(piece.len(), fin),
+            false => compressing.in_progress,
+        });
         let (begun, mut so_far) = self.partial.clone().unwrap_or((kind, Vec::new()));
         so_far.extend_from_slice(piece);
         let text_error = core::str::from_utf8(&so_far).err();
+        let by_length = match compressed && by_hand.is_none() {
+            true => self.faults_of_compressed(piece.len()),
+            false => self.faults_of_frame(piece.len()),
+        };
         let faults = Faults {
             fragment_in_progress: begun != kind,
-            invalid_text: kind == MessageKind::Text
-                && text_error.is_some_and(|e| fin || e.error_len().is_some()),
-            ..self.faults_of_frame(piece.len())
+            invalid_text: is_text && text_error.is_some_and(|e| fin || e.error_len().is_some()),
+            mask_required: unmasked && self.is_client,
+            message_compressed: compressed && by_hand.is_some(),
+            ..by_length
         };
-        let done = faults.allow(match kind {
-            _ if by_hand => self.begin_frame(kind, piece, fin),
-            MessageKind::Text => self.ws.send_text_fragment(piece, fin, &mut self.out),
-            MessageKind::Binary => self.ws.send_binary_fragment(piece, fin, &mut self.out),
+        let done = faults.allow(match by_hand {
+            Some(_) => self.begin_frame(kind, piece, fin, unmasked),
+            None if is_text => self.ws.send_text_fragment(piece, fin, &mut self.out),
+            None => self.ws.send_binary_fragment(piece, fin, &mut self.out),
         });
         if done {
-            self.partial = None;
-            match (fin, kind) {
-                (false, _) => self.partial = Some((kind, so_far)),
-                (true, MessageKind::Binary) => self.sent.push(so_far.into()),
-                (true, MessageKind::Text) => {
-                    let text = String::from_utf8(so_far).expect("it was sent as text");
-                    self.sent.push(text.into());
-                }
+            if begins {
+                self.has_begun();
+            }
+            if let Some(compressing) = &mut self.compressing {
+                compressing.in_progress = compressed && !fin;
+            }
+            self.partial = (!fin).then(|| (kind, so_far.clone()));
+            if fin {
+                let form = match (compressed, begins) {
+                    (false, _) => Form::Plain,
+                    // A message of one frame.
+                    (true, true) => self.form_of_whole(),
+                    (true, false) => Form::Compressed,
+                };
+                let message = match is_text {
+                    true => String::from_utf8(so_far).expect("it was sent as text").into(),
+                    false => so_far.into(),
+                };
+                self.sent.push(Sent { message, form });
             }
         }
         done
@@ -233,9 +300,22 @@ impl End {
     }
 
     /// A fragment as a header, and its payload written by hand.
-    fn begin_frame(&mut self, kind: MessageKind, piece: &[u8], fin: bool) -> Result<(), SendError> {
+    fn begin_frame(
+        &mut self,
+        kind: MessageKind,
+        piece: &[u8],
+        fin: bool,
+        unmasked: bool,
+    ) -> Result<(), SendError> {
         let mut masked = piece.to_vec();
-        let header = self.ws.begin_frame(kind, &mut masked, fin);
+        let header = match (unmasked, kind) {
+            (false, _) => self.ws.begin_frame(kind, &mut masked, fin),
+            (true, MessageKind::Binary) => self.ws.begin_binary(piece, fin),
+            (true, MessageKind::Text) => {
+                let text = core::str::from_utf8(piece).expect("it was looked at");
+                self.ws.begin_text(text, fin)
+            }
+        };
         if let Ok(header) = &header {
             self.out.append(header.as_bytes());
             self.out.append(&masked);
@@ -245,17 +325,38 @@ impl End {
         header.map(drop)
     }
 
-    fn send_prepared(&mut self, text: &str) -> bool {
-        let message = PreparedMessage::text(text);
-        let faults = Faults {
-            mask_required: self.is_client,
-            // Encoded without a key, whoever sends it.
-            full: !self.out.has_room(message.as_bytes().len()),
-            ..self.faults_of_message(text.len())
+    /// Text or binary; in a variant of 2 or more, its bytes written by hand.
+    fn send_prepared(&mut self, data: Vec<u8>, variant: u8) -> bool {
+        let message: Message<'static> = match variant & 1 {
+            0 => String::from_utf8_lossy(&data).into_owned().into(),
+            _ => data.into(),
         };
-        let done = faults.allow(self.ws.send_prepared(&message, &mut self.out));
+        let (len, prepared) = match &message {
+            Message::Text(text) => (text.len(), PreparedMessage::text(text)),
+            Message::Binary(data) => (data.len(), PreparedMessage::binary(data)),
+        };
+        let by_hand = variant & 2 != 0;
+        let plain_fits = self.out.has_room(prepared.as_bytes().len());
+        if by_hand && !plain_fits {
+            return false;
+        }
+        let may_compress = self.compressing.as_ref().is_some_and(|c| c.applies(len, true));
+        let full = match (plain_fits, may_compress) {
+            (true, _) => Full::No,
+            (false, true) => Full::Perhaps,
+            (false, false) => Full::Yes,
+        };
+        let (_, by_length) = self.faults_of_message(len);
+        // Encoded without a key, whoever sends it.
+        let faults = Faults { mask_required: self.is_client, full, ..by_length };
+        let done = faults.allow(match by_hand {
+            false => self.ws.send_prepared(&prepared, &mut self.out),
+            true => self.ws.begin_prepared(&prepared).map(|bytes| {
+                self.out.append(bytes);
+            }),
+        });
         if done {
-            self.sent.push(Message::from(text).into_owned());
+            self.has_sent(message, if may_compress { Form::Either } else { Form::Plain });
         }
         done
     }
@@ -269,13 +370,34 @@ impl End {
 
     fn faults_of_frame(&self, payload_len: usize) -> Faults {
         let needed = payload_len + encoded_len(payload_len as u64, self.is_client);
-        let full = !self.out.has_room(needed);
+        let full = if self.out.has_room(needed) { Full::No } else { Full::Yes };
         Faults { closed: !self.ws.is_open(), full, ..Faults::default() }
     }
 
-    fn faults_of_message(&self, payload_len: usize) -> Faults {
-        let fragment_in_progress = self.partial.is_some();
-        Faults { fragment_in_progress, ..self.faults_of_frame(payload_len) }
+    fn faults_of_compressed(&self, payload_len: usize) -> Faults {
+        let most = self.faults_of_frame(Compressing::most(payload_len));
+        let full = match (most.full, self.faults_of_frame(payload_len).full) {
+            (Full::Yes, Full::No) => Full::Perhaps,
+            (full, _) => full,
+        };
+        Faults { full, ..most }
+    }
+
+    /// The same for a message of one frame, and the form that it has.
+    fn faults_of_message(&self, payload_len: usize) -> (Form, Faults) {
+        let compressed = self.compressing.as_ref().is_some_and(|c| c.applies(payload_len, true));
+        assert_eq!(self.ws.would_compress(payload_len), compressed);
+        let (form, by_length) = match compressed {
+            true => (self.form_of_whole(), self.faults_of_compressed(payload_len)),
+            false => (Form::Plain, self.faults_of_frame(payload_len)),
+        };
+        (form, Faults { fragment_in_progress: self.partial.is_some(), ..by_length })
+    }
+
+    /// What becomes no shorter goes plain, if nothing has to be remembered of it.
+    fn form_of_whole(&self) -> Form {
+        let keeps_context = self.compressing.as_ref().is_some_and(|c| c.keeps_context);
+        if keeps_context { Form::Compressed } else { Form::Either }
     }
 
     // ---- bytes, time, and the end ----------------------------------------------
@@ -291,6 +413,11 @@ impl End {
         len > 0
     }
 
+    /// All that it has put out, flushed or not.
+    pub fn all_sent(&self) -> Vec<u8> {
+        [&*self.flushed, &*self.out.bytes].concat()
+    }
+
     /// Takes bytes off the peer's wire, in one piece; true if any were
     /// consumed.
     pub fn receive(&mut self, wire: &mut VecDeque<u8>, len: usize) -> bool {
@@ -300,10 +427,34 @@ impl End {
         }
         let len = len.min(wire.len());
         let mut piece: Vec<u8> = wire.drain(..len).collect();
-        let mut input = Input::new(&mut piece);
+        // Now and then no more than a compressed message needs.
+        let mut scratch = vec![0; if len < 256 { 2 * Input::MIN_SCRATCH } else { 4 << 10 }];
+        let mut left = len;
+        loop {
+            let mut input = Input::with_scratch(&mut piece[len - left..], &mut scratch);
+            self.hear(&mut input);
+            left = input.len();
+            if !self.ws.wants_scratch() {
+                break;
+            }
+        }
+        let rest = &piece[len - left..];
+        if !rest.is_empty() {
+            assert!(!self.out.has_room(FixedOutput::MIN_LEN), "input left, and room for an answer");
+        }
+        let consumed = len - rest.len();
+        for &byte in rest.iter().rev() {
+            wire.push_front(byte);
+        }
+        self.observe();
+        consumed > 0
+    }
+
+    /// Takes all events that there are.
+    fn hear(&mut self, input: &mut Input<'_>) {
         loop {
             let was_open = self.ws.is_open();
-            let Some(event) = self.ws.receive(&mut input, &mut self.out) else { break };
+            let Some(event) = self.ws.receive(input, &mut self.out) else { return };
             assert!(!self.heard_close, "nothing is told after the Close, but {event:?}");
             match self.assembler.push(event) {
                 None => {}
@@ -322,16 +473,15 @@ impl End {
                 Some(other) => panic!("{other:?} from a peer that keeps the rules"),
             }
         }
-        let rest = input.into_rest();
-        if !rest.is_empty() {
-            assert!(!self.out.has_room(FixedOutput::MIN_LEN), "input left, and room for an answer");
-        }
-        let consumed = len - rest.len();
-        for &mut byte in rest.iter_mut().rev() {
-            wire.push_front(byte);
-        }
+    }
+
+    /// What came and went has its time; nothing is done about it yet.
+    pub fn note_time(&mut self, now: Instant) {
+        let unchanged = self.out.bytes.len();
+        self.deadline = self.ws.note_time(now);
+        assert!(!self.ws.wants_time(), "it has just been told");
+        assert_eq!(self.out.bytes.len(), unchanged, "nothing is sent for that");
         self.observe();
-        consumed > 0
     }
 
     pub fn tell_time(&mut self, now: Instant) {
@@ -369,66 +519,6 @@ impl End {
         assert!(closed.is_none() || !self.ws.is_open());
         self.outcome = closed;
     }
-
-    // ---- what must be true when all is over ---------------------------------------
-
-    pub fn check_against(&self, peer: &Self) {
-        let sent = frames(&[&*self.flushed, &*self.out.bytes].concat(), self.is_client);
-        let of = |opcode| {
-            let frames = sent.iter().filter(move |f| f.opcode == opcode);
-            frames.map(|f| f.payload.clone()).collect::<Vec<_>>()
-        };
-        let outcome = self.outcome.expect("it is over");
-        let peers = peer.outcome.expect("it is over");
-
-        assert_eq!(messages(&sent), self.sent, "what was asked for was sent");
-        assert!(self.sent.starts_with(&peer.messages), "what came had been sent");
-        assert_eq!(of(Opcode::PONG), self.pongs, "section 5.5.2: a Pong for each Ping");
-        assert!(of(Opcode::PING).starts_with(&peer.heard_pings));
-        assert!(of(Opcode::PONG).starts_with(&peer.heard_pongs));
-
-        // The outcome names the Close frame that was sent, the last of all.
-        let close = |frame: &CloseFrame| {
-            let mut payload = frame.code().map_or(Vec::new(), |c| c.get().to_be_bytes().to_vec());
-            payload.extend_from_slice(frame.reason().as_bytes());
-            Frame::new(Opcode::CLOSE, payload)
-        };
-        let last = sent.iter().position(|f| f.opcode == Opcode::CLOSE).map(|at| &sent[at..]);
-        assert_eq!(last.map(<[_]>::to_vec), outcome.sent().map(|f| vec![close(f)]));
-        assert_eq!(peers.received().is_some(), peer.heard_close);
-        if peers.received().is_some() {
-            assert_eq!(peers.received(), outcome.sent(), "the codes agree");
-            assert_eq!(self.sent, peer.messages, "all that was sent before the Close came");
-        }
-        assert!(!matches!(outcome.cause(), Cause::Protocol(_)), "{outcome:?}");
-    }
-}
-
-/// The messages in a series of frames, which must be one that section 5.4
-/// allows. One that was not finished is left out.
-fn messages(frames: &[Frame]) -> Vec<Message<'static>> {
-    let mut messages = Vec::new();
-    let mut partial: Option<(Opcode, Vec<u8>)> = None;
-    for frame in frames {
-        assert!(frame.fin || !frame.opcode.is_control(), "section 5.5: {frame:?}");
-        let (kind, so_far) = match frame.opcode {
-            Opcode::CONTINUATION => {
-                let (kind, so_far) = partial.take().expect("a message to continue");
-                (kind, [so_far, frame.payload.clone()].concat())
-            }
-            opcode if opcode.is_control() => continue,
-            opcode => {
-                assert_eq!(partial, None, "section 5.4: one message at a time");
-                (opcode, frame.payload.clone())
-            }
-        };
-        match (frame.fin, kind) {
-            (false, _) => partial = Some((kind, so_far)),
-            (true, Opcode::BINARY) => messages.push(so_far.into()),
-            (true, _) => messages.push(String::from_utf8(so_far).expect("section 5.6").into()),
-        }
-    }
-    messages
 }
 
 /// The reason, by the definition of `Connection::close`: whole characters, in

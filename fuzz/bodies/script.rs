@@ -1,8 +1,4 @@
-//! The input of `commands`, read as what it stands for.
-
-use core::time::Duration;
-
-use sockeye::{Config, FixedOutput};
+//! Bytes read as what they stand for, by the bodies that have a language.
 
 pub struct Script<'a> {
     rest: &'a [u8],
@@ -20,12 +16,13 @@ impl<'a> Script<'a> {
         self.rest.is_empty()
     }
 
+    /// The next, or zero.
     pub fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or(0)
     }
 
     /// So many bytes, or what there is.
-    fn take(&mut self, len: usize) -> &'a [u8] {
+    pub fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
         self.rest = rest;
         taken
@@ -35,6 +32,12 @@ impl<'a> Script<'a> {
     pub fn bytes(&mut self) -> &'a [u8] {
         let len = self.byte();
         self.take(len.into())
+    }
+
+    /// A length byte and few bytes.
+    pub fn some_bytes(&mut self) -> &'a [u8] {
+        let len = self.byte();
+        self.take((len % 32).into())
     }
 
     /// A message: short ones mostly, and all forms of the length.
@@ -51,26 +54,5 @@ impl<'a> Script<'a> {
         }
         self.spare -= len;
         vec![fill & 0x7f; len]
-    }
-
-    pub fn config(&mut self) -> Config {
-        let byte = self.byte();
-        let on = |bit: u8, seconds| (byte >> bit & 1 == 1).then(|| Duration::from_secs(seconds));
-        let mut config = Config::default();
-        config.ping_interval = on(0, 2);
-        config.idle_timeout = on(1, 7);
-        config.close_timeout = on(2, 5);
-        config.pong_timeout = on(3, 1).unwrap_or(config.pong_timeout);
-        config.auto_pong = on(4, 0).is_none();
-        config
-    }
-
-    /// Room in an output that nobody flushes; now and then just what is
-    /// promised to be enough.
-    pub fn room(&mut self) -> usize {
-        match self.byte() {
-            0..128 => usize::MAX,
-            byte => FixedOutput::MIN_LEN + 4 * usize::from(byte - 128),
-        }
     }
 }

@@ -1,0 +1,67 @@
+//! Frames read by the figure of RFC 6455, section 5.2, with no rule but the
+//! layout: what is wrong with them is for the engines to say.
+
+/// Where a frame is in a series of bytes, and what its header says.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    pub start: usize,
+    /// Where it ends, or the bytes do.
+    pub end: usize,
+    pub is_whole: bool,
+    pub rsv: u8,
+    pub opcode: u8,
+    /// As announced, however it is written.
+    pub len: u64,
+    /// It is written in the fewest bytes.
+    pub is_minimal: bool,
+    /// Unmasked, as far as it is there.
+    pub payload: Vec<u8>,
+}
+
+/// All frames, the last of which may be cut.
+pub fn frames(bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let frame = frame(bytes, start);
+        start = frame.end;
+        frames.push(frame);
+    }
+    frames
+}
+
+fn frame(bytes: &[u8], start: usize) -> Frame {
+    let rest = &bytes[start..];
+    let first = rest[0];
+    let cut = Frame {
+        start,
+        end: bytes.len(),
+        rsv: first & 0x70,
+        opcode: first & 0x0f,
+        is_minimal: true,
+        ..Frame::default()
+    };
+    let Some(&second) = rest.get(1) else { return cut };
+    let (extended, least) = match second & 0x7f {
+        126 => (2, 126),
+        127 => (8, 1 << 16),
+        _ => (0, 0),
+    };
+    let Some(number) = rest.get(2..2 + extended) else { return cut };
+    let len = match extended {
+        0 => u64::from(second & 0x7f),
+        _ => number.iter().fold(0, |len, &byte| len << 8 | u64::from(byte)),
+    };
+    let masked = second & 0x80 != 0;
+    let header_len = 2 + extended + if masked { 4 } else { 0 };
+    let cut = Frame { len, is_minimal: len >= least, ..cut };
+    let Some(payload) = rest.get(header_len..) else { return cut };
+    let there = usize::try_from(len).unwrap_or(usize::MAX).min(payload.len());
+    let mut payload = payload[..there].to_vec();
+    if masked {
+        let key = [0, 1, 2, 3].map(|at| rest[header_len - 4 + at]);
+        sockeye::mask::apply_by_definition(&mut payload, key);
+    }
+    let end = start + header_len + there;
+    Frame { end, is_whole: there as u64 == len, payload, ..cut }
+}
