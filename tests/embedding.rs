@@ -172,3 +172,40 @@ fn clients_may_come_and_go_and_break_off() {
         assert_serves(port);
     });
 }
+
+// ---- a room -----------------------------------------------------------------------
+
+#[test]
+fn embed_threads_tells_all_what_one_says_and_waits_for_nobody() {
+    let server = Server::start("embed_threads", &[]);
+    let port = server.port;
+    bounded(move || {
+        // Whoever hears himself is in the room.
+        let enter = || {
+            let mut ws = connect(port);
+            ws.send("here").unwrap();
+            assert_eq!(ws.read().unwrap(), Some("here".into()));
+            ws
+        };
+        let (mut first, mut second) = (enter(), enter());
+        assert_eq!(first.read().unwrap(), Some("here".into()));
+        let mut third = enter();
+        assert_eq!(first.read().unwrap(), Some("here".into()));
+        assert_eq!(second.read().unwrap(), Some("here".into()));
+        // The third reads nothing from now on.
+        let long = bytes_of(200_000);
+        for round in 0..200 {
+            first.send(&long).unwrap();
+            assert!(first.read().unwrap().unwrap().as_bytes() == long, "round {round}");
+            assert!(second.read().unwrap().unwrap().as_bytes() == long, "round {round}");
+        }
+        assert!(second.close(CloseCode::NORMAL_CLOSURE, "").unwrap().is_clean());
+        // What had gone out is still there, and then the reason.
+        let mut count = 0;
+        while third.read().unwrap().is_some() {
+            count += 1;
+        }
+        assert!((1..200).contains(&count), "{count} of 200");
+        assert_eq!(third.closed().unwrap().code(), CloseCode::new(1013));
+    });
+}
