@@ -87,7 +87,7 @@ fn all_of(mut output: impl Read) -> impl FnOnce() -> String {
 
 /// A server among the examples, listening.
 pub struct Server {
-    _process: Process,
+    process: Process,
     pub port: u16,
     /// What it says about what goes wrong.
     pub complaints: mpsc::Receiver<String>,
@@ -119,7 +119,12 @@ impl Server {
         let port = line.trim_end().rsplit_once("://127.0.0.1:");
         let port = port.and_then(|(_, port)| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("where? {line:?}"));
-        Self { _process: process, port, complaints, _stdout: stdout }
+        Self { process, port, complaints, _stdout: stdout }
+    }
+
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.process.0.id()
     }
 }
 
