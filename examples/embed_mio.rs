@@ -9,11 +9,14 @@
 //! 1. Readiness: a client can be read from, or written to.
 //! 2. Read into the shared buffer, and give the engine what came.
 //! 3. What its events say is answered into the shared output, until all that
-//!    there was to read is read: one write for many messages.
+//!    there was to read is read: one write for many messages. After a few reads
+//!    it is somebody else's turn.
 //! 4. What the socket does not take waits with the client, who is not read from
-//!    until it has taken it: back-pressure.
+//!    until it has taken it: back-pressure. Who takes nothing for long is let go.
 //! 5. The engine says when it wants to be called if nothing happens. A heap
 //!    holds the next of these times.
+//!
+//! `embedding` in the documentation of the crate has the reasons.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -39,8 +42,17 @@ const FLUSH_LEN: usize = 64 << 10;
 /// Reads of one client before the others have their turn.
 const READS_IN_TURN: u32 = 4;
 
-/// How long a client may take to end its direction once we have ended ours.
+/// Memory that a message came in is kept for the next one, if it is no more.
+const KEEP_LEN: usize = 1 << 20;
+
+/// How long a client may take nothing of what waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a client may take to take our last words, and to end its direction.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// When accepting is tried again that did not work.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
@@ -75,8 +87,9 @@ fn answer(message: &Message<'_>, ws: &mut Connection, out: &mut Vec<u8>) -> Resu
 struct Loop {
     poll: Poll,
     listener: TcpListener,
-    /// Out of descriptors: accepting goes on when a client has left.
-    is_full: bool,
+    /// Accepting did not work, for want of descriptors say: it is tried again then,
+    /// or when a client has left.
+    accept_at: Option<Instant>,
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
     /// Clients that had their turn, and have more to be read.
@@ -93,6 +106,8 @@ struct Thread {
     /// Compressed messages are inflated into it.
     scratch: Box<[u8]>,
     out: Vec<u8>,
+    /// For the next message that comes in pieces.
+    spare: Vec<u8>,
 }
 
 impl Loop {
@@ -106,7 +121,7 @@ impl Loop {
         Self {
             poll,
             listener,
-            is_full: false,
+            accept_at: None,
             clients: Vec::new(),
             free: Vec::new(),
             eager: VecDeque::new(),
@@ -117,6 +132,7 @@ impl Loop {
                 read: vec![0; READ_LEN].into(),
                 scratch: vec![0; 16 << 10].into(),
                 out: Vec::new(),
+                spare: Vec::new(),
             },
         }
     }
@@ -143,11 +159,16 @@ impl Loop {
                 }
             }
             for _ in 0..self.eager.len() {
-                if let Some(index) = self.eager.pop_front() {
+                let Some(index) = self.eager.pop_front() else { break };
+                if let Some(client) = self.clients[index].as_mut() {
+                    client.is_eager = false;
                     self.advance(index);
                 }
             }
             self.judge();
+            if self.accept_at.is_some_and(|at| at <= self.clock.now()) {
+                self.accept();
+            }
         }
     }
 
@@ -155,13 +176,15 @@ impl Loop {
         if !self.eager.is_empty() {
             return Some(Duration::ZERO);
         }
-        let Reverse((due, _)) = self.deadlines.peek()?;
+        let due = self.deadlines.peek().map(|Reverse((due, _))| *due);
+        let next = [due, self.accept_at].into_iter().flatten().min()?;
         // Not a little too early: poll counts in milliseconds.
-        let wait = due.saturating_duration_since(self.clock.now());
+        let wait = next.saturating_duration_since(self.clock.now());
         Some(wait + Duration::from_millis(1))
     }
 
     fn accept(&mut self) {
+        self.accept_at = None;
         loop {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -169,7 +192,7 @@ impl Loop {
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     eprintln!("accept: {error}");
-                    self.is_full = true;
+                    self.accept_at = Some(self.clock.now() + ACCEPT_AGAIN);
                     return;
                 }
             };
@@ -191,7 +214,8 @@ impl Loop {
             self.free.push(index);
             return Err(error);
         }
-        self.clients[index] = Some(Client::new(stream, self.config.clone()));
+        let client = Client::new(stream, self.config.clone(), self.clock.now());
+        self.clients[index] = Some(client);
         self.advance(index);
         Ok(())
     }
@@ -202,9 +226,10 @@ impl Loop {
         let now = self.clock.now();
         match client.advance(&mut self.thread, now) {
             Ok(Step::Waits) => self.watch(index),
+            Ok(Step::HasMore) if client.is_eager => {}
             Ok(Step::HasMore) => {
+                client.is_eager = true;
                 self.eager.push_back(index);
-                self.watch(index);
             }
             Ok(Step::Done) => self.leave(index),
             Err(error) => {
@@ -239,8 +264,12 @@ impl Loop {
                 continue;
             };
             // Else it is of a client that was here before, or has come earlier.
-            if client.watched == Some(at) {
-                client.watched = None;
+            if client.watched != Some(at) {
+                continue;
+            }
+            client.watched = None;
+            // Who has more to say has a turn anyway.
+            if !client.is_eager {
                 self.advance(index);
             }
         }
@@ -249,7 +278,7 @@ impl Loop {
     fn leave(&mut self, index: usize) {
         self.clients[index] = None;
         self.free.push(index);
-        if std::mem::take(&mut self.is_full) {
+        if self.accept_at.is_some() {
             self.accept();
         }
     }
@@ -263,14 +292,21 @@ struct Client {
     /// Output that the socket has not taken, and how much of it it has since.
     pending: Vec<u8>,
     sent: usize,
+    /// When it last took something.
+    taken_at: Instant,
     can_read: bool,
     can_write: bool,
-    /// The end of the stream is to be read, if not at once.
+    /// The end of the stream is to be read, if not at once; or was.
     is_ending: bool,
-    /// When to call the engine if nothing happens.
+    has_ended: bool,
+    /// It has more to be read, and a place in the queue for that.
+    is_eager: bool,
+    /// When to look at it if nothing happens.
     due: Option<Instant>,
-    /// The next time at which the heap will have us looked at.
+    /// The next time at which the heap will have it looked at.
     watched: Option<Instant>,
+    /// By when it has to be gone, once all is said.
+    leaves_by: Option<Instant>,
 }
 
 enum Phase {
@@ -285,7 +321,7 @@ enum Phase {
     },
     /// It was no good.
     Refused,
-    /// All is said, and the client's direction has to end.
+    /// Our direction has ended; what still comes is thrown away.
     Leaving,
 }
 
@@ -298,37 +334,35 @@ enum Step {
 }
 
 impl Client {
-    fn new(stream: TcpStream, config: Arc<Config>) -> Self {
+    fn new(stream: TcpStream, config: Arc<Config>, now: Instant) -> Self {
         Self {
             stream,
             phase: Phase::Opening { server: Server::new(config), received: Vec::new() },
             pending: Vec::new(),
             sent: 0,
+            taken_at: now,
             can_read: true,
             can_write: true,
             is_ending: false,
+            has_ended: false,
+            is_eager: false,
             due: None,
             watched: None,
+            leaves_by: None,
         }
     }
 
-    /// Reads, answers and writes, as far as the socket goes.
+    /// Reads, answers and writes, as far as the socket goes and the turn lasts.
     fn advance(&mut self, thread: &mut Thread, now: Instant) -> io::Result<Step> {
-        self.flush(&mut thread.out)?;
+        self.flush(&mut thread.out, now)?;
         let mut reads = 0;
-        // Who takes nothing is not read from.
-        while self.can_read && self.pending.is_empty() {
-            if reads == READS_IN_TURN {
-                return Ok(Step::HasMore);
-            }
+        while self.may_read() && reads < READS_IN_TURN {
             reads += 1;
             match self.stream.read(&mut thread.read) {
-                Ok(0) => {
-                    self.flush(&mut thread.out)?;
-                    return Ok(Step::Done);
-                }
+                Ok(0) => self.receive_eof(),
                 Ok(len) => {
-                    // A short read leaves nothing behind, but the end.
+                    // A short read leaves nothing behind, but the end. (Of epoll
+                    // and kqueue that is true; elsewhere, read on.)
                     self.can_read = len == READ_LEN || self.is_ending;
                     self.receive(len, thread).map_err(io::Error::other)?;
                 }
@@ -336,21 +370,52 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if !self.can_read || reads == READS_IN_TURN || thread.out.len() >= FLUSH_LEN {
-                self.flush(&mut thread.out)?;
+            if thread.out.len() >= FLUSH_LEN {
+                self.flush(&mut thread.out, now)?;
             }
         }
         self.keep_time(&mut thread.out, now);
-        self.flush(&mut thread.out)?;
-        if matches!(self.phase, Phase::Leaving) && self.due.is_some_and(|due| due <= now) {
-            return Ok(Step::Done);
+        self.flush(&mut thread.out, now)?;
+        self.next_step(now)
+    }
+
+    /// Who takes nothing is not read from, nor who is to be hung up on.
+    fn may_read(&self) -> bool {
+        self.can_read && self.pending.is_empty() && !self.is_done()
+    }
+
+    fn next_step(&mut self, now: Instant) -> io::Result<Step> {
+        let is_flushed = self.pending.is_empty();
+        if self.is_done() || matches!(self.phase, Phase::Leaving) {
+            let until = *self.leaves_by.get_or_insert(now + LINGER);
+            self.due = Some(until);
+            if until <= now || self.has_ended && is_flushed {
+                return Ok(Step::Done);
+            }
+            if is_flushed && !matches!(self.phase, Phase::Leaving) {
+                self.stream.shutdown(Shutdown::Write)?;
+                self.phase = Phase::Leaving;
+            }
+        } else if !is_flushed {
+            let until = self.taken_at + PATIENCE;
+            self.due = Some(until);
+            if until <= now {
+                return Ok(Step::Done);
+            }
         }
-        if self.is_done() && self.pending.is_empty() {
-            self.stream.shutdown(Shutdown::Write)?;
-            self.phase = Phase::Leaving;
-            self.due = Some(now + LINGER);
+        Ok(if self.may_read() { Step::HasMore } else { Step::Waits })
+    }
+
+    /// The client sends no more.
+    fn receive_eof(&mut self) {
+        self.can_read = false;
+        self.has_ended = true;
+        if let Phase::Open { ws, .. } = &mut self.phase {
+            let closed = ws.receive_eof();
+            if !closed.is_clean() {
+                eprintln!("connection: {closed:?}");
+            }
         }
-        Ok(Step::Waits)
     }
 
     /// The first `len` bytes of the shared buffer have come.
@@ -384,9 +449,16 @@ impl Client {
                 let early = &mut bytes[head_len..];
                 self.receive_frames(early, &mut thread.scratch, &mut thread.out);
             }
-            Phase::Open { .. } => {
+            Phase::Open { assembler, .. } => {
+                assembler.put_buffer(std::mem::take(&mut thread.spare));
                 let bytes = &mut thread.read[..len];
                 self.receive_frames(bytes, &mut thread.scratch, &mut thread.out);
+                if let Phase::Open { assembler, .. } = &mut self.phase {
+                    thread.spare = assembler.take_buffer();
+                    if thread.spare.capacity() > KEEP_LEN {
+                        thread.spare = Vec::new();
+                    }
+                }
             }
             Phase::Refused | Phase::Leaving => {}
         }
@@ -420,9 +492,11 @@ impl Client {
         error.write_response(out)
     }
 
-    /// Tells the engine the time, if it cares.
+    /// Tells the engine the time, if it cares. A deadline counts when there was
+    /// nothing to read: what would keep it may be waiting there.
     fn keep_time(&mut self, out: &mut Vec<u8>, now: Instant) {
-        let is_due = self.due.is_some_and(|due| due <= now);
+        let has_looked = !self.can_read && self.pending.is_empty();
+        let is_due = has_looked && self.due.is_some_and(|due| due <= now);
         match &mut self.phase {
             Phase::Opening { server, .. } => match server.handle_timeout(now) {
                 Ok(due) => self.due = due,
@@ -430,24 +504,23 @@ impl Client {
                 Err(error) => drop(self.refuse(&error, out)),
             },
             Phase::Open { ws, .. } if is_due => self.due = ws.handle_timeout(now, out),
-            Phase::Open { ws, .. } if ws.wants_time() || self.due.is_none() => {
-                self.due = ws.note_time(now);
-            }
-            Phase::Open { .. } | Phase::Refused | Phase::Leaving => {}
+            Phase::Open { ws, .. } => self.due = ws.note_time(now),
+            Phase::Refused | Phase::Leaving => {}
         }
     }
 
-    /// True if the transport is to be closed, once all is written.
+    /// True if our direction is to be ended, once all is written.
     fn is_done(&self) -> bool {
         match &self.phase {
             Phase::Open { ws, .. } => ws.should_close_transport(),
             Phase::Refused => true,
-            Phase::Opening { .. } | Phase::Leaving => false,
+            Phase::Opening { .. } | Phase::Leaving => self.has_ended,
         }
     }
 
     /// Writes what waits, and then the shared output; what is not taken waits.
-    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    fn flush(&mut self, out: &mut Vec<u8>, now: Instant) -> io::Result<()> {
+        let before = self.pending.len() - self.sent;
         while self.can_write && self.sent < self.pending.len() {
             self.sent += write(&mut self.stream, &self.pending[self.sent..], &mut self.can_write)?;
         }
@@ -462,6 +535,9 @@ impl Client {
         }
         self.pending.extend_from_slice(&out[sent..]);
         out.clear();
+        if before == 0 || self.pending.len() - self.sent < before {
+            self.taken_at = now;
+        }
         Ok(())
     }
 }

@@ -22,7 +22,8 @@
 //!    what was read; [`wants_room`], with a [`FixedOutput`](crate::FixedOutput),
 //!    that the output has to be written first.
 //! 6. Write the output: once for all that was read, not for each message.
-//! 7. A read that gives nothing is the end: [`receive_eof`].
+//! 7. A read of 0 bytes is the end: [`receive_eof`]. What is to be written still
+//!    can be, if the peer has ended its direction alone.
 //!
 //! Chunks are the fastest way through messages that are long or in fragments,
 //! and the only one whose memory does not grow with them. Whole messages are
@@ -51,7 +52,8 @@
 //! | the transport ends | says how the connection did, from [`receive_eof`] | drops it |
 //! | the application has no time for manners | [`abort`] | drops the transport |
 //!
-//! In any case: when [`should_close_transport`], flush, and close the transport.
+//! In any case: when [`should_close_transport`], flush, until the
+//! [`close_deadline`] at the latest, and close the transport.
 //! To close a socket whose input was not all read makes the kernel send a reset,
 //! which can overtake our Close frame. So end the direction that is ours
 //! (`shutdown` of writing), read and throw away what still comes, and drop the
@@ -77,7 +79,16 @@
 //! An engine without buffers cannot hold anything back: the loop does. Do not
 //! read from a peer as long as what it was sent is not taken; the rest is TCP's.
 //! What a peer can have the engine append by itself is bounded by what was read:
-//! a Pong is at most four bytes longer than its Ping.
+//! a Pong is at most four bytes longer than its Ping, and there is one Close.
+//!
+//! Who is not read from cannot be heard to answer: as long as its output waits,
+//! judge it by when it last took something, and not by [`handle_timeout`].
+//!
+//! # Fairness
+//!
+//! A peer that always has more to say must not be all that a thread listens to.
+//! Bound what is read from one at a time, and come back to it after the others.
+//! Do not read on from a peer that is to be hung up on.
 //!
 //! # Concurrency
 //!
@@ -110,30 +121,49 @@
 //!     due: Option<Instant>,
 //! }
 //!
+//! /// What to do with a client next.
+//! #[derive(Debug, PartialEq)]
+//! enum Next {
+//!     /// Wait until it is ready, or due.
+//!     Wait,
+//!     /// Give it another turn when the others have had theirs.
+//!     Again,
+//!     /// Close the socket.
+//!     Close,
+//! }
+//!
 //! impl<S: Read + Write> Client<S> {
-//!     /// False when the socket is to be closed.
-//!     fn turn(&mut self, thread: &mut Thread, now: Instant) -> io::Result<bool> {
+//!     fn turn(&mut self, thread: &mut Thread, now: Instant) -> io::Result<Next> {
 //!         self.flush()?;
-//!         // Who takes nothing is not read from.
-//!         while self.out.is_empty() && !self.ws.should_close_transport() {
+//!         let mut next = Next::Again;
+//!         for _ in 0..8 {
+//!             // Who takes nothing is not read from.
+//!             if !self.out.is_empty() || self.ws.should_close_transport() {
+//!                 next = Next::Wait;
+//!                 break;
+//!             }
 //!             match self.stream.read(&mut thread.read) {
-//!                 Ok(0) => {
-//!                     println!("{:?}", self.ws.receive_eof());
-//!                     return Ok(false);
-//!                 }
+//!                 Ok(0) => println!("{:?}", self.ws.receive_eof()),
 //!                 Ok(len) => self.receive(&mut thread.read[..len], &mut thread.scratch),
-//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+//!                     next = Next::Wait;
+//!                     // There was nothing to be read: what is due is due.
+//!                     self.due = self.ws.handle_timeout(now, &mut self.out);
+//!                     break;
+//!                 }
 //!                 Err(error) => return Err(error),
 //!             }
 //!             self.flush()?;
 //!         }
-//!         if self.due.is_some_and(|due| due <= now) {
-//!             self.due = self.ws.handle_timeout(now, &mut self.out);
-//!         } else if self.ws.wants_time() {
+//!         if self.ws.wants_time() {
 //!             self.due = self.ws.note_time(now);
 //!         }
 //!         self.flush()?;
-//!         Ok(!self.ws.should_close_transport() || !self.out.is_empty())
+//!         let is_late = self.ws.close_deadline().is_some_and(|at| at <= now);
+//!         match self.ws.should_close_transport() && (self.out.is_empty() || is_late) {
+//!             true => Ok(Next::Close),
+//!             false => Ok(next),
+//!         }
 //!     }
 //!
 //!     fn receive(&mut self, bytes: &mut [u8], scratch: &mut [u8]) {
@@ -192,10 +222,10 @@
 //! #     out: Vec::new(),
 //! #     due: None,
 //! # };
-//! # assert!(client.turn(&mut thread, now)?);
+//! # assert_eq!(client.turn(&mut thread, now)?, Next::Wait);
 //! # assert_eq!(client.stream.1, b"\x82\x01x\x8a\x00");
 //! # client.stream.0 = io::Cursor::new(b"\x88\x80\0\0\0\0".to_vec());
-//! # assert!(!client.turn(&mut thread, now)?);
+//! # assert_eq!(client.turn(&mut thread, now)?, Next::Close);
 //! # assert_eq!(client.stream.1, b"\x82\x01x\x8a\x00\x88\x00");
 //! # Ok::<(), io::Error>(())
 //! ```

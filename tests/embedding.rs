@@ -8,6 +8,7 @@ mod sockets;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use common::*;
@@ -131,17 +132,68 @@ fn a_request_that_is_no_good_is_told_why_and_a_violation_is_too() {
     });
 }
 
+/// An open connection of which the server's end is spoken to by hand.
+fn open(port: u16) -> Peer {
+    let mut peer = peer(port);
+    peer.send_bytes(request(""));
+    assert!(peer.head().starts_with("HTTP/1.1 101 "));
+    peer
+}
+
 #[test]
-fn a_client_that_takes_nothing_is_held_back_and_others_are_served() {
+fn a_client_that_takes_nothing_is_held_back_and_then_let_go() {
     each_server(|port| {
-        let mut stuck = peer(port);
-        stuck.send_bytes(request(""));
-        assert!(stuck.head().starts_with("HTTP/1.1 101 "));
+        let mut stuck = open(port);
         stuck.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-        let frames = binary([7; 60_000]).masked();
-        let sent = (0..10_000).find(|_| stuck.stream.write_all(&frames).is_err());
-        assert!(sent.is_some(), "600 MB were taken, and where are they?");
+        let message = binary([7; 60_000]).masked();
+        let mut send = || stuck.stream.write_all(&message).map_err(|error| error.kind());
+        let is_stuck = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let end = (0..10_000).find_map(|_| send().err());
+        assert!(end.is_some_and(is_stuck), "600 MB were taken, and where are they? {end:?}");
         assert_serves(port);
+        while send().is_err_and(is_stuck) {}
+    });
+}
+
+#[test]
+fn a_client_that_never_stops_talking_leaves_others_their_turn() {
+    each_server(|port| {
+        let (mut talker, mut again) = (open(port), open(port));
+        let pongs = pong([7; 125]).masked().repeat(1000);
+        for peer in [&mut talker, &mut again] {
+            let (mut stream, pongs) = (peer.stream.try_clone().unwrap(), pongs.clone());
+            thread::spawn(move || while stream.write_all(&pongs).is_ok() {});
+        }
+        for _ in 0..10 {
+            assert_serves(port);
+        }
+        talker.half_close();
+        again.half_close();
+    });
+}
+
+#[test]
+fn s7_1_7_a_client_that_breaks_a_rule_is_hung_up_on_whatever_else_it_sends() {
+    each_server(|port| {
+        let mut peer = open(port);
+        peer.send_bytes([0x83, 0x80, 0, 0, 0, 0]);
+        peer.expect([close(1002, "")]);
+        peer.expect_eof();
+        // It goes on and on, but the server does not listen for ever.
+        let frames = binary([7; 60_000]).masked();
+        while peer.stream.write_all(&frames).is_ok() {}
+    });
+}
+
+#[test]
+fn a_client_that_has_no_more_to_say_hears_the_last_answers() {
+    each_server(|port| {
+        let mut peer = open(port);
+        let messages: Vec<Frame> = (0..20).map(|n| binary([n; 60_000])).collect();
+        peer.send(messages.clone());
+        peer.half_close();
+        peer.expect(messages);
+        peer.expect_eof();
     });
 }
 
