@@ -13,6 +13,13 @@ choose_targets() { # [TARGET...]
     done
 }
 
+# Two that fuzz in this folder would count each other's work.
+enter() {
+    mkdir -p work
+    exec 8>work/lock
+    flock -n 8 || { echo "somebody is fuzzing here" >&2; exit 2; }
+}
+
 # Counters for libFuzzer in all code but build scripts: those are what
 # --target leaves out. Tracing compares as well (trace-compares) finds the same
 # edges at half the speed: almost all of ours are of single bytes.
@@ -118,7 +125,8 @@ for_each() { # JOBS COMMAND TARGET...
     return $failed
 }
 
-# Waits for one of the jobs. A signal that we handle ends a wait, but no job.
+# Waits for one of the jobs. A signal that we handle ends a wait, but no job. (A
+# job that died of one is waited for again, and then there is none: 127.)
 reap() {
     local status=129
     while [ $status -gt 128 ]; do

@@ -53,7 +53,7 @@ fn every_target_has_a_corpus_and_is_replayed() {
     let built = [
         ("inflate", cfg!(feature = "deflate")),
         ("web", cfg!(feature = "web")),
-        // It needs another engine; `fuzz/run` replays it.
+        // It needs another engine: `fuzz/tests/differential.rs`.
         ("differential", false),
     ];
     let is_built = |name: &String| built.iter().all(|(of, is_built)| name != of || *is_built);

@@ -7,7 +7,8 @@ pub struct Frame {
     pub start: usize,
     /// Where it ends, or the bytes do.
     pub end: usize,
-    pub is_whole: bool,
+    /// Bytes that it lacks, as far as is known: one, of a header.
+    pub missing: u64,
     pub rsv: u8,
     pub opcode: u8,
     /// As announced, however it is written.
@@ -17,6 +18,9 @@ pub struct Frame {
     /// Unmasked, as far as it is there.
     pub payload: Vec<u8>,
 }
+
+/// More than any limit that is tried.
+const LONGEST: usize = 2 << 20;
 
 /// All frames, the last of which may be cut.
 pub fn frames(bytes: &[u8]) -> Vec<Frame> {
@@ -36,6 +40,7 @@ fn frame(bytes: &[u8], start: usize) -> Frame {
     let cut = Frame {
         start,
         end: bytes.len(),
+        missing: 1,
         rsv: first & 0x70,
         opcode: first & 0x0f,
         is_minimal: true,
@@ -63,5 +68,17 @@ fn frame(bytes: &[u8], start: usize) -> Frame {
         sockeye::mask::apply_by_definition(&mut payload, key);
     }
     let end = start + header_len + there;
-    Frame { end, is_whole: there as u64 == len, payload, ..cut }
+    Frame { end, missing: len - there as u64, payload, ..cut }
+}
+
+/// The same bytes, and zeros for what the last frame lacks.
+pub fn completed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    while let Some(missing) = frames(&bytes).last().map(|frame| frame.missing) {
+        match usize::try_from(missing) {
+            Ok(missing @ 1..=LONGEST) => bytes.resize(bytes.len() + missing, 0),
+            _ => break,
+        }
+    }
+    bytes
 }

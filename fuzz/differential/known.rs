@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use super::definition::{self, Frame};
 use super::peer::Peer;
 use super::story::{End, Heard, Story};
+use super::theirs;
 use sockeye::ProtocolError as Ours;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,14 +50,15 @@ impl Difference {
         let frames = definition::frames(&peer.wire);
         let frame = frames.get(at(ours).min(at(theirs)))?;
         match at(ours).cmp(&at(theirs)) {
-            Ordering::Less => Self::where_we_stop(ours, theirs, frame),
+            Ordering::Less => Self::where_we_stop(ours, theirs, frame, peer),
             Ordering::Equal => Self::where_both_stop(ours, theirs, frame, peer),
             Ordering::Greater => Self::where_they_stop(theirs, frame, peer),
         }
     }
 
-    fn where_we_stop(ours: &Story, theirs: &Story, frame: &Frame) -> Option<Self> {
-        if !frame.is_whole && ours.error.is_some() && theirs.end == End::OfStream {
+    fn where_we_stop(ours: &Story, theirs: &Story, frame: &Frame, peer: &Peer) -> Option<Self> {
+        let is_cut = frame.missing > 0 && ours.error.is_some() && theirs.end == End::OfStream;
+        if is_cut && is_refused_when_whole(peer) {
             return Some(Self::Cut);
         }
         is_refused_for_length(ours, frame).then_some(Self::LengthNotMinimal)
@@ -139,6 +141,13 @@ pub fn as_they_hear(heard: Heard) -> Heard {
 /// What they tell of a Close with a code that they do not allow.
 fn protocol_violation() -> Heard {
     Heard::Close(Some((1002, "Protocol violation".to_owned())))
+}
+
+/// What they would say to the last frame once it is all there: nothing that
+/// could still come makes it right.
+fn is_refused_when_whole(peer: &Peer) -> bool {
+    let whole = Peer { wire: definition::completed(&peer.wire), ..*peer };
+    matches!(theirs::run(&whole).end, End::Refused(_))
 }
 
 fn is_compressed(frame: &Frame, peer: &Peer) -> bool {

@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
     /// `https://example.com`: exact match, as a browser writes it (scheme,
     /// host, and port if it is not the scheme's own). A request without an
     /// origin passes: it is not from a browser, whose user would have to be
-    /// protected from foreign pages (section 10.2).
+    /// protected from foreign pages (section 10.2). `&[] as &[&str]` allows no page.
     ///
     /// # Errors
     ///

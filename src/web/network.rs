@@ -70,9 +70,10 @@ pub struct Target<'a> {
 /// to be read. When
 /// [`should_close_transport`](Self::should_close_transport), flush and close.
 ///
-/// To bound memory, read only when it [wants](Self::wants_read) that. Of all sockets of a process at most one for each host and port should
-/// be between `target` and the end of [`is_opening`](Self::is_opening) (RFC 6455,
-/// section 4.1, item 2).
+/// To bound memory, read only when it [wants](Self::wants_read) that. Of all
+/// sockets of a process at most one for each host and port should be between
+/// `target` and the end of [`is_opening`](Self::is_opening) (RFC 6455, section
+/// 4.1, item 2).
 #[derive(Debug)]
 pub struct Network {
     socket: WebSocket,
@@ -133,19 +134,15 @@ impl Network {
                 opening.push(bytes);
                 self.socket.receive_reply(false);
             }
-            Phase::Open(_) => {
-                let start = self.socket.outbox.end();
-                self.socket.receive_frames(bytes);
-                self.socket.outbox.note_replies(start);
-            }
+            Phase::Open(_) => self.socket.receive_frames(bytes),
             Phase::Waiting(_) | Phase::Over => {}
         }
     }
 
     /// False while there are [tasks](WebSocket::has_tasks) to run, or the peer has
     /// asked for more bytes of answers than
-    /// [`Config::max_queued_len`](crate::Config::max_queued_len) and takes none:
-    /// what it sends is better left with it.
+    /// [`Config::max_queued_len`](crate::Config::max_queued_len) since it last had
+    /// taken all of them: what it sends is better left with it.
     pub fn wants_read(&self) -> bool {
         !self.has_tasks() && !self.is_flooded()
     }
@@ -251,6 +248,7 @@ impl WebSocket {
 
     pub(super) fn receive_frames(&mut self, bytes: &mut [u8]) {
         let Phase::Open(open) = &mut self.phase else { return };
+        let start = self.outbox.end();
         let Open { ws, assembler, .. } = open.as_mut();
         if ws.may_inflate() {
             let mut scratch = [0; BLOCK];
@@ -266,6 +264,7 @@ impl WebSocket {
         } else {
             receive(ws, assembler, Input::new(bytes), &mut self.outbox, &mut self.tasks);
         }
+        self.outbox.note_replies(start);
         self.settle();
     }
 

@@ -68,8 +68,9 @@ impl Outbox {
         }
     }
 
-    /// Bytes of answers not taken by the peer. What the script sends is its own
-    /// affair: two ends that stopped reading for that would wait for each other.
+    /// Bytes of answers asked for since all of them were taken. What the script
+    /// sends is its own affair: two ends that stopped reading for that would wait
+    /// for each other.
     pub(super) fn replies(&self) -> u64 {
         self.replies
     }

@@ -485,7 +485,8 @@ impl End {
     /// The engine has a deadline of its own for the release of a compressor.
     fn is_releasing(&self) -> bool {
         #[cfg(feature = "deflate")]
-        return self.model.config().deflate.as_ref().is_some_and(|d| d.release_after.is_some());
+        return self.contexts.is_compressing
+            && self.model.config().deflate.as_ref().is_some_and(|d| d.release_after.is_some());
         #[cfg(not(feature = "deflate"))]
         return false;
     }

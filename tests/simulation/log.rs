@@ -49,7 +49,7 @@ pub struct Log {
     is_inside: Vec<bool>,
     passed: usize,
     message: Progress,
-    /// A Close frame was sent, or a violation that nothing may follow either.
+    /// A Close frame was sent.
     pub is_closed: bool,
 }
 

@@ -59,7 +59,7 @@ impl Wire {
         self.read
     }
 
-    /// How many more bytes it takes. What is lost or ended takes any number.
+    /// How many more bytes it takes. What is ended takes any number.
     pub fn room(&self) -> usize {
         if self.ended { usize::MAX } else { self.window.saturating_sub(self.len()) }
     }
