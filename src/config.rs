@@ -138,6 +138,26 @@ impl Config {
     }
 }
 
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_wait_is_that_of_the_deadline_which_passes_first() {
+        let mut config = Config::default();
+        assert_eq!(config.shortest_wait(), config.close_timeout);
+        config.close_timeout = None;
+        assert_eq!(config.shortest_wait(), None);
+        #[cfg(feature = "deflate")]
+        for (close, release, first) in [(None, 3, 3), (Some(2), 3, 2), (Some(4), 3, 3)] {
+            config.close_timeout = close.map(Duration::from_secs);
+            let release_after = Some(Duration::from_secs(release));
+            config.deflate = Some(DeflateConfig { release_after, ..DeflateConfig::default() });
+            assert_eq!(config.shortest_wait(), Some(Duration::from_secs(first)));
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

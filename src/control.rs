@@ -85,9 +85,9 @@ impl Gathered {
 
     /// Appends what there is room for and says how many bytes that was.
     pub(crate) fn extend(&mut self, bytes: &[u8]) -> usize {
-        let start = usize::from(self.len);
-        let taken = bytes.len().min(MAX_CONTROL_LEN - start);
-        self.bytes[start..start + taken].copy_from_slice(&bytes[..taken]);
+        let room = &mut self.bytes[usize::from(self.len)..];
+        let taken = bytes.len().min(room.len());
+        room[..taken].copy_from_slice(&bytes[..taken]);
         // At most 125 by the line above.
         #[allow(clippy::cast_possible_truncation)]
         {

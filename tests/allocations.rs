@@ -37,8 +37,24 @@ fn memory_is_what_the_documentation_says() {
     });
     assert_eq!(allocations, 0, "a server's handshake");
 
+    pings_in_one_piece(&config);
     messages_in_steady_state(&config);
     announced_lengths(&config);
+}
+
+/// The payload of a Ping is borrowed where it came, be it after its header.
+fn pings_in_one_piece(config: &Arc<Config>) {
+    let mut server = Connection::server(config.clone());
+    let mut out = Vec::with_capacity(100);
+    for split in [0, 6, 11] {
+        let mut ping = *b"\x89\x85\0\0\0\0hello";
+        let (header, rest) = ping.split_at_mut(split);
+        let (allocations, ..) = count(|| {
+            assert!(server.receive(&mut Input::new(header), &mut out).is_some() == (split == 11));
+            assert!(server.receive(&mut Input::new(rest), &mut out).is_some() != (split == 11));
+        });
+        assert_eq!(allocations, 0, "a Ping that was cut behind {split} bytes");
+    }
 }
 
 /// A thousand messages back and forth allocate nothing.

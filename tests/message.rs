@@ -111,6 +111,25 @@ fn memory_leaves_with_the_message_and_can_be_lent_again() {
     assert_eq!(spare.as_ptr(), memory);
 }
 
+#[test]
+fn an_assembler_that_knows_the_limit_never_asks_for_more() {
+    for kind in [BINARY, TEXT] {
+        let engine = server();
+        let mut ws = engine.connection();
+        let mut assembler = Assembler::default();
+        assembler.set_max_len(100);
+        // Without the limit it would double from 60 to 120.
+        let frames = [
+            fragment(kind, [b'x'; 60]),
+            fragment(CONTINUATION, [b'x'; 30]),
+            frame(CONTINUATION, [b'x'; 10]),
+        ];
+        let message = collect(&mut ws, &mut assembler, engine.peer_sends(frames));
+        assert_eq!(message.as_bytes(), [b'x'; 100]);
+        assert_eq!(message.into_buffer().capacity(), 100);
+    }
+}
+
 fn collect(ws: &mut Connection, assembler: &mut Assembler, mut bytes: Vec<u8>) -> Message<'static> {
     let mut input = Input::new(&mut bytes);
     loop {
@@ -155,15 +174,18 @@ fn a_message_that_was_never_completed_does_not_run_into_another() {
     assert!(assembler.is_empty());
 
     // Nor is the end of a message, whose beginning went elsewhere, a message.
-    let mut ws = engine.connection();
-    let mut bytes = engine.peer_sends([fragment(TEXT, "x"), frame(CONTINUATION, "y"), text("z")]);
-    let mut input = Input::new(&mut bytes);
-    assert!(ws.receive(&mut input, &mut Vec::new()).is_some());
-    let mut seen = Vec::new();
-    while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
-        seen.extend(assembler.push(event).map(|incoming| format!("{incoming:?}")));
+    for kind in [TEXT, BINARY] {
+        let mut ws = engine.connection();
+        let frames = [fragment(kind, "x"), frame(CONTINUATION, "y"), text("z")];
+        let mut bytes = engine.peer_sends(frames);
+        let mut input = Input::new(&mut bytes);
+        assert!(ws.receive(&mut input, &mut Vec::new()).is_some());
+        let mut seen = Vec::new();
+        while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+            seen.extend(assembler.push(event).map(|incoming| format!("{incoming:?}")));
+        }
+        assert_eq!(seen, ["Message(Text(\"z\"))"]);
     }
-    assert_eq!(seen, ["Message(Text(\"z\"))"]);
 
     // And what is in progress can be dropped.
     let mut bytes = engine.peer_sends([fragment(BINARY, "begun")]);

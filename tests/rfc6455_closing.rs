@@ -248,6 +248,25 @@ fn s7_1_1_the_server_closes_the_transport_first_and_the_client_waits() {
 }
 
 #[test]
+fn s7_1_3_a_connection_is_open_until_either_side_has_said_close() {
+    for engine in both() {
+        for frame in [close(1000, ""), frame(3, "")] {
+            let mut ws = engine.connection();
+            assert!(ws.is_open());
+            let mut bytes = engine.peer_sends([frame]);
+            assert!(ws.receive(&mut Input::new(&mut bytes), &mut Vec::new()).is_some());
+            assert!(!ws.is_open());
+        }
+        let mut ws = engine.connection();
+        ws.close(None, "", &mut Vec::new()).unwrap();
+        assert!(!ws.is_open());
+        let mut ws = engine.connection();
+        ws.receive_eof();
+        assert!(!ws.is_open());
+    }
+}
+
+#[test]
 fn s7_1_1_nobody_closes_the_transport_of_an_open_connection() {
     for engine in both() {
         assert!(!engine.connection().should_close_transport());

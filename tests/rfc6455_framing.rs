@@ -29,11 +29,15 @@ fn s5_7_the_examples_of_the_rfc() {
 
 #[test]
 fn s5_2_every_length_form_round_trips() {
-    for len in [0, 1, 125, 126, 127, 128, 65535, 65536, 65537, 1 << 20] {
+    for len in [0, 1, 125, 126, 127, 128, 65535, 65536, 65537] {
         for engine in both() {
             let data = Random(len as u64).bytes(len);
             engine.receives([binary(&data)]).tells([Told::Binary(data)]).sends([]);
         }
+    }
+    for engine in both() {
+        let data = Random(0).bytes(1 << 20);
+        engine.receives_whole([binary(&data)]).tells([Told::Binary(data)]).sends([]);
     }
 }
 

@@ -81,7 +81,10 @@ fn read_as(request: ClientRequest, config: &Config, bytes: &[u8]) -> Result<Seen
         }
         client.receive_eof(bytes).map(see)
     };
-    any_cut(bytes.len(), run)
+    let seen = any_cut(bytes.len(), run);
+    let at_the_end = client_of(request.clone(), config).receive_eof(bytes).map(see);
+    assert_eq!(at_the_end, seen, "all at once, with the end");
+    seen
 }
 
 fn read(bytes: &str) -> Result<Seen, ResponseError> {
@@ -393,6 +396,15 @@ fn rfc9110_s15_2_interim_replies_are_skipped() {
         read(&format!("{early}HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")),
         refused(403, "no", true)
     );
+    // The limit is that of each head.
+    let bytes = format!("{early}{}", reply(""));
+    for (limit, seen) in
+        [(reply("").len(), accepted(&bytes)), (reply("").len() - 1, Err(Head(HeadError::TooLong)))]
+    {
+        let mut config = Config::default();
+        config.max_head_len = limit;
+        assert_eq!(read_as(request(), &config, bytes.as_bytes()), seen);
+    }
     // But not for ever.
     assert_eq!(read(&early.repeat(1000)), Err(Head(HeadError::TooLong)));
 }

@@ -654,6 +654,18 @@ fn s4_2_2_any_status_can_refuse() {
         assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
         assert!(reply.ends_with("Connection: close\r\nContent-Length: 0\r\n\r\n"), "{reply}");
     }
+    // The phrases of RFC 9110, section 15.
+    let phrases = "200 OK/204 No Content/301 Moved Permanently/302 Found/303 See Other/\
+        307 Temporary Redirect/308 Permanent Redirect/400 Bad Request/401 Unauthorized/\
+        403 Forbidden/404 Not Found/405 Method Not Allowed/408 Request Timeout/410 Gone/\
+        414 URI Too Long/426 Upgrade Required/429 Too Many Requests/\
+        431 Request Header Fields Too Large/500 Internal Server Error/501 Not Implemented/\
+        502 Bad Gateway/503 Service Unavailable/505 HTTP Version Not Supported/599 ";
+    for phrase in phrases.split('/') {
+        let mut out = Vec::new();
+        Rejection::new(phrase[..3].parse().unwrap()).write(&mut out).unwrap();
+        assert!(out.starts_with(format!("HTTP/1.1 {phrase}\r\n").as_bytes()), "{phrase}");
+    }
     for status in [0, 100, 101, 199, 600, 1000] {
         assert_eq!(Rejection::new(status).write(&mut Vec::new()), Err(BuildError::InvalidStatus));
     }

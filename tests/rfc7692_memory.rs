@@ -174,6 +174,33 @@ fn receive_end(ws: &mut Connection, bytes: &[u8], scratch: &mut [u8]) -> usize {
     events
 }
 
+/// Bytes of which nothing becomes fewer.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+/// What a message was compressed in is kept for the next, up to 16 KiB.
+#[test]
+fn a_long_message_leaves_no_memory_behind() {
+    let mut server = Connection::server(config(|_| {})).with_deflate(Params::default());
+    let mut out = Vec::with_capacity(4 << 20);
+    let mut send = |data: &[u8]| {
+        let (allocations, live, _) = count(|| server.send_binary(data, &mut out).unwrap());
+        out.clear();
+        (allocations, live)
+    };
+    send(&noise(100)); // makes the context
+    let (_, live) = send(&noise(1 << 20));
+    assert!(live <= 16 << 10, "{live} bytes stay");
+    send(&noise(14_000));
+    assert_eq!(send(&noise(14_000)), (0, 0), "16 KiB are kept");
+}
+
 #[test]
 fn messages_allocate_nothing_once_contexts_are_there() {
     let config = config(|_| {});

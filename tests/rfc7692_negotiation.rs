@@ -266,6 +266,21 @@ fn s5_1_a_client_takes_a_reply_to_any_of_its_offers() {
     }
 }
 
+/// Section 7.1.2.2 and 7.1.1.2: what an offer says of the client's own messages
+/// is a hint, which a reply need not repeat. So it may answer any of these.
+#[test]
+fn s7_1_a_client_keeps_what_any_offer_that_fits_has_promised_of_its_messages() {
+    let mut offered = [windows(15, 12), no_context(false, true, windows(15, 15))];
+    for _ in 0..2 {
+        assert_eq!(
+            confirmed(&offered, &[NAME]),
+            Ok(Some(no_context(false, true, windows(15, 12)))),
+            "{offered:?}"
+        );
+        offered.reverse();
+    }
+}
+
 #[test]
 fn s5_1_other_extensions_are_passed_over_by_a_server_and_fail_a_client() {
     let default = [Params::default()];

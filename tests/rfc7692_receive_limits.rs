@@ -299,6 +299,25 @@ fn s8_growth_is_judged_by_what_has_come() {
     }
 }
 
+/// Between two such places a message may have grown more, wherever its frames and
+/// what comes at once end.
+#[test]
+fn s8_growth_is_judged_every_64_kib_and_at_the_end() {
+    let grows = [stored(&[b'b'; 60_000]), run_of_a(65_000)].concat();
+    assert!((60_000 + 65_000) > 2 * (grows.len() + 4) && 125_000 < 2 * JUDGED_EVERY);
+    let grows = [&grows[..], &[0x00, 0x00, 0xff, 0xff]].concat();
+    let ballast = [stored(&[b'c'; 20_000]), vec![0x00]].concat();
+    for engine in with_ratio(2) {
+        let first = fragment(BINARY, &grows).compressed();
+        let story = engine.receives_whole([first, frame(CONTINUATION, &ballast)]);
+        assert!(matches!(&story.told[..], [Told::Binary(data)] if data.len() == 145_000));
+        let story = engine.receives_whole([binary_of([&grows[..], &ballast].concat())]);
+        assert!(matches!(&story.told[..], [Told::Binary(data)] if data.len() == 145_000));
+        let story = engine.receives_whole([binary_of([&grows[..], &[0x00]].concat())]);
+        fails_after(&story, &[], 125_000, CompressionRatioTooHigh);
+    }
+}
+
 #[test]
 fn s8_the_smaller_of_two_limits_decides() {
     for (max_message_len, error) in [

@@ -20,6 +20,26 @@ const COMMANDS: [Command; 4] = [
     |ws, data, out| ws.send_text(std::str::from_utf8(data).unwrap_or_default(), out),
 ];
 
+/// A message by itself is the same bytes, whatever room the one before it has left.
+#[test]
+fn s7_2_1_what_was_sent_before_does_not_show_without_a_context() {
+    let send = |ws: &mut Connection, data: &[u8]| {
+        let mut out = Vec::new();
+        ws.compress_next(Compress::Yes);
+        ws.send_binary(data, &mut out).unwrap();
+        out
+    };
+    let engine = server().streams((false, 15), (false, 15));
+    for before in [1, 100] {
+        for len in (1..300).chain([5_000, 13_000, 20_000]) {
+            let data = Random(len as u64).bytes(len);
+            let mut ws = engine.connection();
+            send(&mut ws, &vec![b'a'; before]);
+            assert!(send(&mut ws, &data) == send(&mut engine.connection(), &data), "{len}");
+        }
+    }
+}
+
 /// The room that is asked for by an output which has none.
 #[track_caller]
 fn needed(ws: &mut Connection, data: &[u8], command: Command) -> usize {

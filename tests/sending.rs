@@ -30,6 +30,20 @@ fn s5_7_the_bytes_of_a_server_are_those_of_the_rfc() {
 }
 
 #[test]
+fn an_output_can_be_lent() {
+    for engine in both() {
+        let (mut owned, mut lent) = (Vec::new(), Vec::new());
+        engine.connection().send_text("hello", &mut owned).unwrap();
+        engine.connection().send_text("hello", &mut &mut lent).unwrap();
+        assert_eq!(lent, owned);
+        let mut room = [0; 4];
+        let mut fixed = FixedOutput::new(&mut room);
+        assert!(engine.connection().send_text("hello", &mut &mut fixed).is_err());
+        assert_eq!(fixed.filled(), b"");
+    }
+}
+
+#[test]
 fn a_frame_is_appended_whole_or_not_at_all() {
     for engine in both() {
         let mut ws = engine.connection();

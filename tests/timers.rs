@@ -220,6 +220,42 @@ fn s7_1_2_an_idle_connection_is_closed_in_good_order() {
 }
 
 #[test]
+fn s7_1_2_an_idle_connection_that_nobody_answers_was_idle_unless_a_rule_is_broken() {
+    for engine in both() {
+        let mut driven = Driven::new(engine.with(|c| c.idle_timeout = Some(secs(60))));
+        driven.time(0);
+        driven.time(60);
+        driven.time(65);
+        let closed = driven.ws.closed().unwrap();
+        assert_eq!((closed.cause(), closed.by()), (Cause::Timeout(Timeout::Idle), Side::Local));
+        assert!(!closed.is_clean());
+
+        let mut driven = Driven::new(driven.engine);
+        driven.time(0);
+        driven.time(60);
+        driven.receive([frame(3, "")]);
+        let violation = Cause::Protocol(sockeye::ProtocolError::ReservedOpcode);
+        assert_eq!(driven.ws.closed().unwrap().cause(), violation);
+    }
+}
+
+#[test]
+fn s7_1_7_an_idle_connection_whose_output_is_stuck_is_dropped() {
+    for engine in both() {
+        let mut driven = Driven::new(engine.with(|c| c.idle_timeout = Some(secs(60))));
+        driven.time(0);
+        let mut full = sockeye::FixedOutput::new(&mut []);
+        let next = driven.ws.handle_timeout(at(60), &mut full);
+        assert_eq!(next, Some(at(65)), "the transport has as long as ever to close");
+        let closed = driven.ws.closed().unwrap();
+        assert_eq!((closed.cause(), closed.by()), (Cause::Timeout(Timeout::Idle), Side::Local));
+        assert!(!closed.is_clean());
+        assert_eq!(closed.to_string(), Timeout::Idle.to_string());
+        assert!(driven.ws.should_close_transport());
+    }
+}
+
+#[test]
 fn s7_1_2_data_in_either_direction_puts_the_idle_deadline_off_and_control_frames_do_not() {
     for engine in both() {
         let mut driven = Driven::new(engine.with(|c| c.idle_timeout = Some(secs(60))));

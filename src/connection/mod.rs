@@ -329,3 +329,36 @@ impl Connection {
         }
     }
 }
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::deflate::{Deflater, Inflater, Strength};
+
+    /// It has nothing to lend.
+    #[derive(Debug)]
+    struct Empty;
+
+    impl Lender for Empty {
+        fn take_inflater(&self) -> Option<Box<Inflater>> {
+            None
+        }
+        fn put_inflater(&self, _: Box<Inflater>) {}
+        fn take_deflater(&self, _: Strength) -> Option<Box<Deflater>> {
+            None
+        }
+        fn put_deflater(&self, _: Box<Deflater>) {}
+    }
+
+    #[test]
+    fn an_adapter_can_tell_whether_there_is_compression_and_a_lender() {
+        let told = |ws: &Connection| (ws.may_inflate(), ws.has_lender());
+        let mut ws = Connection::server(Arc::default());
+        ws.set_lender(&Empty);
+        assert_eq!(told(&ws), (false, false));
+        let mut ws = Connection::server(Arc::default()).with_deflate(Params::default());
+        assert_eq!(told(&ws), (true, false));
+        ws.set_lender(&Empty);
+        assert_eq!(told(&ws), (true, true));
+    }
+}

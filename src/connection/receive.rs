@@ -172,7 +172,7 @@ impl Receiver {
     #[inline]
     fn available(&self, input: &Input<'_>) -> usize {
         // Compared in u64: on 32-bit targets the length does not fit a usize.
-        if self.remaining < input.len() as u64 { narrow(self.remaining) } else { input.len() }
+        narrow(self.remaining.min(input.len() as u64))
     }
 
     /// Consumes payload bytes and unmasks them in place.
@@ -226,10 +226,11 @@ impl Receiver {
         Ok(true)
     }
 
-    /// Moves the input, which ends inside a header, into the state.
+    /// Moves the input, which ends inside a header, into the state: all of it
+    /// together is less than a header can be.
     fn keep_header(&mut self, input: &mut Input<'_>) -> bool {
         let kept = usize::from(self.header_len);
-        let bytes = input.take(MAX_HEADER_LEN - kept);
+        let bytes = input.take(input.len());
         self.header[kept..kept + bytes.len()].copy_from_slice(bytes);
         #[allow(clippy::cast_possible_truncation)] // at most 14
         {
@@ -432,7 +433,7 @@ impl Receiver {
     }
 }
 
-/// `len` is less than that of a slice in memory wherever this is called.
+/// `len` is at most that of a slice in memory wherever this is called.
 #[allow(clippy::cast_possible_truncation)]
 #[inline]
 fn narrow(len: u64) -> usize {

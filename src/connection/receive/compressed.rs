@@ -40,7 +40,7 @@ impl Receiver {
         // One byte more than may come: whether it comes makes the difference.
         let left = context.config.max_message_len.saturating_sub(self.message_len);
         let most = left.saturating_add(1).min(inflation.unjudged(self.message_len));
-        let room = if most < room as u64 { narrow(most) } else { room };
+        let room = narrow(most.min(room as u64));
 
         let is_masked = self.key != [0; 4];
         if is_masked {
@@ -56,7 +56,7 @@ impl Receiver {
 
         let kind = self.message;
         let is_too_long = progress.produced as u64 > left;
-        let produced = if is_too_long { narrow(left) } else { progress.produced };
+        let produced = narrow(left.min(progress.produced as u64));
         self.message_len += produced as u64;
         let mut ended = false;
         let ends = self.remaining == 0 && fin && !inflation.is_pending();
