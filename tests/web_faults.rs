@@ -98,7 +98,7 @@ fn each_page(test: impl Fn(Adapter, Arc<Plot>) + Copy + Send + 'static) {
 }
 
 #[test]
-fn s7_2_1_a_server_lost_at_any_byte_is_one_error_and_one_close() {
+fn s8_a_server_lost_at_any_byte_is_one_error_and_one_close() {
     each_page(|adapter, plot| {
         let (listener, port) = listen();
         for (at, deed) in plot

@@ -392,7 +392,14 @@ const CARRIERS: &[(&str, &[&str])] = &[
             "s7_1_1_after_a_clean_close_the_server_ends_tcp_first",
         ],
     ),
-    ("S8", &["s8_an_abrupt_end_is_a_failure", "s8_a_reset_is_an_abrupt_end"]),
+    (
+        "S8",
+        &[
+            "s8_an_abrupt_end_is_a_failure",
+            "s8_a_reset_is_an_abrupt_end",
+            "s8_a_server_lost_at_any_byte_is_one_error_and_one_close",
+        ],
+    ),
     (
         "S10",
         &[
