@@ -7,8 +7,10 @@ pub struct Frame {
     pub start: usize,
     /// Where it ends, or the bytes do.
     pub end: usize,
-    /// Bytes that it lacks, as far as is known: one, of a header.
+    /// Bytes that it lacks, as far as is known: one, of a header; and the least
+    /// that the next of them can be by the book.
     pub missing: u64,
+    pub next: u8,
     pub rsv: u8,
     pub opcode: u8,
     /// As announced, however it is written.
@@ -48,11 +50,14 @@ fn frame(bytes: &[u8], start: usize) -> Frame {
     };
     let Some(&second) = rest.get(1) else { return cut };
     let (extended, least) = match second & 0x7f {
-        126 => (2, 126),
+        126 => (2, 126_u64),
         127 => (8, 1 << 16),
         _ => (0, 0),
     };
-    let Some(number) = rest.get(2..2 + extended) else { return cut };
+    let Some(number) = rest.get(2..2 + extended) else {
+        let next = least.to_be_bytes()[8 - extended + rest.len() - 2];
+        return Frame { next, ..cut };
+    };
     let len = match extended {
         0 => u64::from(second & 0x7f),
         _ => number.iter().fold(0, |len, &byte| len << 8 | u64::from(byte)),
@@ -71,12 +76,13 @@ fn frame(bytes: &[u8], start: usize) -> Frame {
     Frame { end, missing: len - there as u64, payload, ..cut }
 }
 
-/// The same bytes, and zeros for what the last frame lacks.
+/// The same bytes, and for what the last frame lacks the least that is right: a
+/// length as short as its form allows, and zeros.
 pub fn completed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    while let Some(missing) = frames(&bytes).last().map(|frame| frame.missing) {
-        match usize::try_from(missing) {
-            Ok(missing @ 1..=LONGEST) => bytes.resize(bytes.len() + missing, 0),
+    while let Some(frame) = frames(&bytes).pop() {
+        match usize::try_from(frame.missing) {
+            Ok(missing @ 1..=LONGEST) => bytes.resize(bytes.len() + missing, frame.next),
             _ => break,
         }
     }
