@@ -409,6 +409,21 @@ fn rfc9110_s15_2_interim_replies_are_skipped() {
     assert_eq!(read(&early.repeat(1000)), Err(Head(HeadError::TooLong)));
 }
 
+#[test]
+fn s4_1_a_header_of_a_reply_is_known_by_its_name_and_not_by_its_length() {
+    for name in (1..=30).map(|len| "x".repeat(len)) {
+        for value in ["?", "websocket", "Upgrade"] {
+            let bytes = reply(&format!("{name}: {value}\r\n"));
+            assert_eq!(read(&bytes), accepted(&bytes), "{name}: {value}");
+        }
+    }
+    for missing in ["Upgrade", "Connection", "Sec-WebSocket-Accept"] {
+        let other = "x".repeat(missing.len());
+        let bytes = reply("").replacen(&format!("\n{missing}:"), &format!("\n{other}:"), 1);
+        assert!(bytes.contains(&other) && read(&bytes).is_err(), "without {missing}");
+    }
+}
+
 // ---- replies that refuse ----------------------------------------------------------------
 
 #[test]

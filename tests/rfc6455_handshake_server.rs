@@ -91,6 +91,24 @@ fn accepted(request: &[u8], accept: &Accept<'_>) -> Result<String, BuildError> {
     Ok(String::from_utf8(out).unwrap())
 }
 
+// ---- headers ---------------------------------------------------------------------
+
+#[test]
+fn s4_2_1_a_header_is_known_by_its_name_and_not_by_its_length() {
+    for name in (1..=30).map(|len| "x".repeat(len)) {
+        for value in ["?", "websocket", "Upgrade"] {
+            accepts(&plus(&[(&name, value)]));
+        }
+    }
+    for (missing, _) in GOOD {
+        let other = "x".repeat(missing.len());
+        let headers =
+            GOOD.map(|(name, value)| (if name == missing { &other } else { name }, value));
+        let result = read(&Config::default(), &build("GET / HTTP/1.1", &headers), |_| ());
+        assert!(result.is_err(), "without {missing}");
+    }
+}
+
 // ---- accepting -------------------------------------------------------------------
 
 #[test]
