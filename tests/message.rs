@@ -31,6 +31,20 @@ fn messages(engine: &Engine, bytes: &[u8], step: usize) -> Vec<(Message<'static>
 }
 
 #[test]
+fn an_assembler_is_empty_until_a_part_of_a_message_is_there() {
+    let mut ws = client().connection();
+    let mut assembler = Assembler::new();
+    for (bytes, len) in [(&b"\x01\x02ab"[..], 2), (b"\x00\x01c", 3), (b"\x80\x00", 0)] {
+        let mut bytes = bytes.to_vec();
+        let mut input = Input::new(&mut bytes);
+        while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+            assembler.push(event);
+        }
+        assert_eq!((assembler.len(), assembler.is_empty()), (len, len == 0));
+    }
+}
+
+#[test]
 fn a_message_in_one_piece_is_borrowed_and_one_in_many_is_collected() {
     for engine in both() {
         let bytes = engine.peer_sends([text("h\u{e9}llo"), binary([1, 2, 3])]);

@@ -431,6 +431,7 @@ fn s4_1_anything_but_101_is_http_and_its_body_can_be_read() {
     for (head, body, complete) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and more", "hello", true),
         ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "", true),
+        ("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n", "", true),
         ("HTTP/1.1 404 No\r\nContent-Length: 50\r\n\r\ncut", "cut", false),
         ("HTTP/1.1 500 No\r\n\r\nuntil the end", "until the end", true),
         ("HTTP/1.1 500 No\r\nContent-Length: +1\r\n\r\nabc", "abc", true),
