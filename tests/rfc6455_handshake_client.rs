@@ -522,6 +522,15 @@ fn s4_1_the_body_of_a_refusal_is_bounded() {
         "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5;{ext}\r\nhello\r\n0\r\n\r\n"
     );
     assert_eq!(read(&line), refused(403, "", false));
+    // That is known when its 64 bytes have come, and not when the stream ends.
+    for (len, is_known) in [(63, false), (64, true)] {
+        let bytes = format!(
+            "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5;{}",
+            "x".repeat(len - 2)
+        );
+        let mut client = client_of(request(), &Config::default());
+        assert_eq!(client.receive(bytes.as_bytes()).unwrap().is_some(), is_known, "{len}");
+    }
     let mut config = Config::default();
     config.max_refusal_len = 1 << 20;
     let chunks = "1\r\nx\r\n".repeat(2000);
