@@ -45,24 +45,14 @@ fn peer(port: u16) -> Peer {
 
 #[track_caller]
 fn assert_serves(port: u16) {
-    let mut ws = connect(port);
-    for message in messages_of(100) {
-        ws.send(&message).unwrap();
-        assert_eq!(ws.read().unwrap(), Some(message));
-    }
-    assert!(ws.close(CloseCode::NORMAL_CLOSURE, "").unwrap().is_clean());
+    assert_echoes(connect(port), [100]);
 }
 
 #[test]
 fn messages_of_any_length_come_back() {
     each_server(|port| {
-        let mut ws = connect(port);
         let lens = [0, 1, 125, 126, 4095, 65_535, 65_536, 3_000_000, 16 << 20];
-        for message in lens.into_iter().flat_map(messages_of) {
-            ws.send(&message).unwrap();
-            assert!(ws.read().unwrap().unwrap() == message);
-        }
-        assert!(ws.close(CloseCode::new(4000), "bye").unwrap().is_clean());
+        assert_echoes(connect(port), lens);
     });
 }
 
@@ -70,13 +60,9 @@ fn messages_of_any_length_come_back() {
 #[test]
 fn compressed_messages_come_back() {
     each_server(|port| {
-        let mut ws = connect_with(port, |c| c.deflate = Some(sockeye::DeflateConfig::default()));
+        let ws = connect_with(port, |c| c.deflate = Some(sockeye::DeflateConfig::default()));
         assert!(ws.connection().deflate_params().is_some());
-        for message in [0, 1, 1000, 3_000_000].into_iter().flat_map(messages_of) {
-            ws.send(&message).unwrap();
-            assert!(ws.read().unwrap().unwrap() == message);
-        }
-        assert!(ws.close(CloseCode::NORMAL_CLOSURE, "").unwrap().is_clean());
+        assert_echoes(ws, [0, 1, 1000, 3_000_000]);
     });
 }
 

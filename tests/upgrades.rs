@@ -12,10 +12,10 @@ use std::sync::Arc;
 use common::*;
 use processes::*;
 use sockets::*;
+use sockeye::Config;
 use sockeye::blocking::{self, Error};
 use sockeye::handshake::{Accept, Rejection, upgrade};
 use sockeye::net::Endpoint;
-use sockeye::{CloseCode, Config};
 
 const SERVERS: [&str; 2] = ["hyper_server", "axum_server"];
 
@@ -35,13 +35,9 @@ fn each_server(test: impl Fn(u16) + Copy + Send + 'static) {
 fn upgraded_connections_carry_messages_and_close_in_good_order() {
     each_server(|port| {
         let endpoint = Endpoint::new("127.0.0.1", port, "/echo").subprotocol("b").subprotocol("a");
-        let mut ws = blocking::connect(endpoint).unwrap();
+        let ws = blocking::connect(endpoint).unwrap();
         assert_eq!(ws.connection().subprotocol(), Some("b"));
-        for message in [0, 1, 126, 70_000, 3_000_000].into_iter().flat_map(messages_of) {
-            ws.send(&message).unwrap();
-            assert!(ws.read().unwrap().unwrap() == message);
-        }
-        assert!(ws.close(CloseCode::NORMAL_CLOSURE, "").unwrap().is_clean());
+        assert_echoes(ws, [0, 1, 126, 70_000, 3_000_000]);
     });
 }
 

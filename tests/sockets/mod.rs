@@ -345,6 +345,16 @@ fn brief((first, payload): &(u8, Vec<u8>)) -> String {
 
 // ---- messages --------------------------------------------------------------------
 
+/// A text and bytes of each of these lengths come back, and closing is clean.
+#[track_caller]
+pub fn assert_echoes<S: Transport>(mut ws: WebSocket<S>, lens: impl IntoIterator<Item = usize>) {
+    for message in lens.into_iter().flat_map(messages_of) {
+        ws.send(&message).unwrap();
+        assert!(ws.read().unwrap().unwrap() == message);
+    }
+    assert!(ws.close(CloseCode::NORMAL_CLOSURE, "").unwrap().is_clean());
+}
+
 /// Text of exactly `len` bytes, in characters of one to four bytes.
 pub fn text_of(len: usize) -> String {
     const PATTERN: &str = "salmon, \u{448}\u{443}\u{43a}\u{430} \u{9c88}\u{9c7c} \u{1f41f}. ";
