@@ -100,6 +100,16 @@ impl<'b> Input<'b> {
         taken
     }
 
+    /// Consumes `skipped` bytes and `len` more (both are there), and hands the
+    /// latter out.
+    #[inline]
+    pub(crate) fn take_behind(&mut self, skipped: usize, len: usize) -> &'b mut [u8] {
+        let rest = mem::take(&mut self.rest);
+        let (taken, rest) = rest.split_at_mut(skipped + len);
+        self.rest = rest;
+        &mut taken[skipped..]
+    }
+
     /// The first `len` bytes not yet consumed, and the scratch room.
     pub(crate) fn peek_with_scratch(&mut self, len: usize) -> (&mut [u8], &mut [u8]) {
         (&mut self.rest[..len], self.scratch)

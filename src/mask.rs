@@ -20,8 +20,13 @@
 /// ```
 #[inline]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    let len = data.len();
+    if len < 32 {
+        short(data, key);
+        return turned(key, len);
+    }
     // Blocks of 32 bytes by value: LLVM makes vector code of them without any
-    // knowledge of the machine, and of the words that follow as well.
+    // knowledge of the machine.
     let wide = repeat::<32>(key);
     let mut blocks = data.chunks_exact_mut(32);
     for block in &mut blocks {
@@ -29,18 +34,41 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
             *byte ^= k;
         }
     }
-    let rest = blocks.into_remainder();
-    let mut words = rest.chunks_exact_mut(8);
-    for word in &mut words {
-        for (byte, k) in word.iter_mut().zip(wide) {
-            *byte ^= k;
+    short(blocks.into_remainder(), key);
+    turned(key, len)
+}
+
+/// Masks less than 32 bytes without a loop, as two words that overlap in the
+/// middle: what both hold comes out alike.
+#[inline]
+fn short(data: &mut [u8], key: [u8; 4]) {
+    macro_rules! both_ends {
+        ($word:ty) => {{
+            const LEN: usize = size_of::<$word>();
+            let end_key = turned(key, data.len() - LEN);
+            let [key, end_key] = [key, end_key].map(|key| {
+                // The key as often as the word holds it.
+                <$word>::from(u32::from_ne_bytes(key)) * (<$word>::MAX / <$word>::from(u32::MAX))
+            });
+            if let (Some(start), Some(end)) = (data.first_chunk(), data.last_chunk()) {
+                let start = (<$word>::from_ne_bytes(*start) ^ key).to_ne_bytes();
+                let end = (<$word>::from_ne_bytes(*end) ^ end_key).to_ne_bytes();
+                data[..LEN].copy_from_slice(&start);
+                let at = data.len() - LEN;
+                data[at..].copy_from_slice(&end);
+            }
+        }};
+    }
+    match data.len() {
+        0..4 => {
+            for (byte, k) in data.iter_mut().zip(key) {
+                *byte ^= k;
+            }
         }
+        4..8 => both_ends!(u32),
+        8..16 => both_ends!(u64),
+        _ => both_ends!(u128),
     }
-    let tail = words.into_remainder();
-    for (byte, k) in tail.iter_mut().zip(wide) {
-        *byte ^= k;
-    }
-    turned(key, data.len())
 }
 
 /// The key that masks the byte `len` bytes further on first.

@@ -220,7 +220,33 @@ impl Connection {
     ///
     /// Works in place and allocates only for a Close frame, for a control frame
     /// that a read boundary cut, and for a context of compression.
+    #[inline]
     pub fn receive<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Event<'b>> {
+        // What most reads hold comes by the short way. Whatever the next byte
+        // brings, it can be told that it is wrong.
+        let is_plain = self.closing.may_send() && self.compression.is_none();
+        if is_plain && self.rx.is_between_messages() && out.has_room(FAILURE_LEN) {
+            if input.is_empty() {
+                self.wants_room = false;
+                return None;
+            }
+            if let Some(event) = self.rx.whole_message(input, &self.config, self.tx.is_server()) {
+                self.wants_room = false;
+                self.happened.received = true;
+                self.happened.data = true;
+                return Some(event);
+            }
+        }
+        self.receive_piece(input, out)
+    }
+
+    /// Any input, in any state, the long way.
+    #[inline(never)]
+    fn receive_piece<'b>(
         &mut self,
         input: &mut Input<'b>,
         out: &mut (impl Output + ?Sized),
@@ -250,15 +276,11 @@ impl Connection {
         });
         // What waits for room is offered again, and has come only once.
         let has_come = input.len() < offered;
-        self.happened.received |= has_come && self.config.ping_interval.is_some();
+        self.happened.received |= has_come;
         match piece? {
-            Piece::Text(chunk) => {
-                self.note_data();
-                Some(Event::Text(chunk))
-            }
-            Piece::Binary(chunk) => {
-                self.note_data();
-                Some(Event::Binary(chunk))
+            Piece::Data(event) => {
+                self.happened.data = true;
+                Some(event)
             }
             Piece::Control(Opcode::PING, payload) => {
                 self.answer_ping(&payload, out);
@@ -312,10 +334,6 @@ impl Connection {
         if let Some(compression) = &mut self.compression {
             compression.end();
         }
-    }
-
-    fn note_data(&mut self) {
-        self.happened.data |= self.config.idle_timeout.is_some();
     }
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in

@@ -6,7 +6,7 @@ mod compressed;
 use alloc::boxed::Box;
 
 use super::compression::Inflation;
-use super::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
+use super::event::{BinaryChunk, Event, MessageKind, Place, Text, TextChunk};
 use crate::buf::{BLOCK, Input};
 use crate::config::Config;
 use crate::control::{ControlPayload, Gathered, MAX_CONTROL_LEN};
@@ -17,8 +17,8 @@ use crate::utf8::Utf8Decoder;
 
 /// What was read. The connection turns it into an event and an answer.
 pub(super) enum Piece<'b> {
-    Text(TextChunk<'b>),
-    Binary(BinaryChunk<'b>),
+    /// A chunk of a message, as the event that it is.
+    Data(Event<'b>),
     Control(Opcode, ControlPayload<'b>),
     Violation(ProtocolError),
 }
@@ -113,6 +113,38 @@ impl Receiver {
         }
     }
 
+    /// True if the next byte begins a header, and a message.
+    #[inline]
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.frame == Frame::Header && self.header_len == 0 && self.message.is_none()
+    }
+
+    /// The short way for a message that is in the input whole and in one frame:
+    /// gives its only chunk, and leaves the state as it is. `None` for anything
+    /// else, of which nothing was consumed then; only of text that is invalid
+    /// the state may say so. Only [between messages](Self::is_between_messages),
+    /// and without compression. `next` is the long way to the same.
+    #[inline]
+    pub(super) fn whole_message<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        config: &Config,
+        masked: bool,
+    ) -> Option<Event<'b>> {
+        let frame = frame::decode_whole(input.peek(), masked)?;
+        let is_text = frame.opcode == Opcode::TEXT;
+        let len = frame.len as u64;
+        let within_limits = len <= config.max_frame_len && len <= config.max_message_len;
+        if !within_limits || config.max_fragments == 0 || is_text && frame.len > BLOCK {
+            return None;
+        }
+        let bytes = input.take_behind(frame.start, frame.len);
+        if masked {
+            mask::apply(bytes, frame.key);
+        }
+        if is_text { self.read_text(bytes, true) } else { self.read_binary(bytes, true) }
+    }
+
     /// Reads the next piece. `None`: more input is needed, or there is no
     /// `room_to_answer` a control frame of so many payload bytes, whose last
     /// byte then stays in the input. (For one without payload there is always
@@ -144,9 +176,13 @@ impl Receiver {
                         return None;
                     }
                     let piece = match kind {
-                        MessageKind::Binary => self.read_binary(input, len, fin),
+                        MessageKind::Binary => {
+                            let bytes = self.take_payload(input, len);
+                            self.read_binary(bytes, fin).map(Piece::Data)
+                        }
                         MessageKind::Text if self.text.is_at_boundary() => {
-                            self.read_text(input, len.min(BLOCK), fin)
+                            let bytes = self.take_payload(input, len.min(BLOCK));
+                            self.read_text(bytes, fin).map(Piece::Data)
                         }
                         MessageKind::Text => self.read_cut_char(input, len, fin),
                     };
@@ -347,26 +383,19 @@ impl Receiver {
 
     // ---- payloads --------------------------------------------------------
 
-    /// Reads `len` bytes of a binary message, which are in the input.
+    /// Bytes of a binary message as a chunk.
     #[inline]
-    fn read_binary<'b>(
-        &mut self,
-        input: &mut Input<'b>,
-        len: usize,
-        fin: bool,
-    ) -> Option<Piece<'b>> {
-        let bytes = self.take_payload(input, len);
+    fn read_binary<'b>(&self, bytes: &'b mut [u8], fin: bool) -> Option<Event<'b>> {
         let place = self.place(fin);
         // A fragment that brings nothing is no news.
         (place.is_last() || !bytes.is_empty())
-            .then_some(Piece::Binary(BinaryChunk { bytes, place }))
+            .then_some(Event::Binary(BinaryChunk { bytes, place }))
     }
 
-    /// Reads `len` bytes of text, which are in the input and begin between
-    /// two characters.
+    /// Bytes of a text message, which begin between two characters, as a chunk.
+    /// Those that are not UTF-8 go into the state.
     #[inline]
-    fn read_text<'b>(&mut self, input: &mut Input<'b>, len: usize, fin: bool) -> Option<Piece<'b>> {
-        let bytes = self.take_payload(input, len);
+    fn read_text<'b>(&mut self, bytes: &'b [u8], fin: bool) -> Option<Event<'b>> {
         let decoded = self.text.decode(bytes);
         let place = self.place(fin);
         let text = Text::Input(decoded.text);
@@ -376,10 +405,10 @@ impl Receiver {
             // What is behind the text counts as still to come: it is not more.
             let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
             let place = Place::new(self.first, fin.then_some(left));
-            return (!decoded.text.is_empty()).then_some(Piece::Text(TextChunk { text, place }));
+            return (!decoded.text.is_empty()).then_some(Event::Text(TextChunk { text, place }));
         }
         (place.is_last() || !decoded.text.is_empty())
-            .then_some(Piece::Text(TextChunk { text, place }))
+            .then_some(Event::Text(TextChunk { text, place }))
     }
 
     /// Reads bytes, at most `len`, until the character that a boundary cut is
@@ -395,8 +424,8 @@ impl Receiver {
             match self.text.complete(byte) {
                 Ok(None) => {}
                 Ok(Some(char)) => {
-                    let text = Text::Joined(char);
-                    return Some(Piece::Text(TextChunk { text, place: self.place(fin) }));
+                    let chunk = TextChunk { text: Text::Joined(char), place: self.place(fin) };
+                    return Some(Piece::Data(Event::Text(chunk)));
                 }
                 Err(_) => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
             }

@@ -50,7 +50,7 @@ impl Connection {
         self.check_open()?;
         let deflation = self.compression.as_deref_mut().map(|c| &mut c.tx);
         self.tx.message(kind, payload, deflation, out)?;
-        self.note_data();
+        self.happened.data = true;
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl Connection {
         self.check_open()?;
         let deflation = self.compression.as_deref_mut().map(|c| &mut c.tx);
         self.tx.fragment(kind, payload, fin, deflation, out)?;
-        self.note_data();
+        self.happened.data = true;
         Ok(())
     }
 
@@ -292,7 +292,7 @@ impl Connection {
         if let Some(compression) = self.compression.as_mut().filter(|_| begins) {
             compression.tx.begun();
         }
-        self.note_data();
+        self.happened.data = true;
     }
 
     fn check_prepared(&self) -> Result<(), SendError> {

@@ -19,7 +19,7 @@ impl Connection {
     /// something has happened that a deadline depends on. False on the hot
     /// path while the deadlines are off, so that no clock need be read.
     pub fn wants_time(&self) -> bool {
-        self.happened.anything()
+        self.happened.matters(&self.config)
             || self.compression.as_ref().is_some_and(|compression| compression.tx.wants_time())
     }
 
@@ -35,7 +35,7 @@ impl Connection {
             return None;
         }
         let release = self.compression.as_mut().and_then(|c| c.tx.note_time(now));
-        if !(has_deadlines || happened.anything() || self.timers.is_some()) {
+        if !(has_deadlines || happened.matters(config) || self.timers.is_some()) {
             return release;
         }
         let timers = Timers::get(&mut self.timers);
@@ -144,8 +144,12 @@ pub(super) struct Happened {
 }
 
 impl Happened {
-    pub(super) fn anything(self) -> bool {
-        self.received || self.data || self.closing || self.ping
+    /// True if there is a deadline that depends on it.
+    fn matters(self, config: &Config) -> bool {
+        self.closing
+            || self.ping
+            || self.received && config.ping_interval.is_some()
+            || self.data && config.idle_timeout.is_some()
     }
 }
 

@@ -223,3 +223,44 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, HeaderError>
     };
     Ok(Some((FrameHeader { fin, rsv, opcode, mask, len }, bytes.len() - rest.len())))
 }
+
+/// Where the payload of a whole, unmasked or masked, data frame is.
+pub(crate) struct WholeFrame {
+    /// Text or Binary.
+    pub(crate) opcode: Opcode,
+    /// Zeros if there is none.
+    pub(crate) key: [u8; 4],
+    /// Bytes of the header.
+    pub(crate) start: usize,
+    /// Bytes of payload, which are there.
+    pub(crate) len: usize,
+}
+
+/// The short way for the most usual frame of all: an unfragmented message with
+/// no reserved bits, `masked` or not as it has to be, of less than 64 KiB, that
+/// is whole in `bytes`. `None` if it is not, and for [`decode`] to judge.
+#[inline]
+pub(crate) fn decode_whole(bytes: &[u8], masked: bool) -> Option<WholeFrame> {
+    const TEXT: u8 = FIN | Opcode::TEXT.bits();
+    const BINARY: u8 = FIN | Opcode::BINARY.bits();
+    let &[first, second, ref rest @ ..] = bytes else { return None };
+    let (is_masked, len) = split_second(second);
+    if !matches!(first, TEXT | BINARY) || is_masked != masked {
+        return None;
+    }
+    let (len, rest) = match (len, rest) {
+        (LEN_16, &[a, b, ref rest @ ..]) => match u16::from_be_bytes([a, b]) {
+            0..126 => return None,
+            len => (usize::from(len), rest),
+        },
+        (LEN_16 | LEN_64, _) => return None,
+        (len, rest) => (usize::from(len), rest),
+    };
+    let (key, rest) = match rest {
+        &[a, b, c, d, ref rest @ ..] if masked => ([a, b, c, d], rest),
+        _ if masked => return None,
+        rest => ([0; 4], rest),
+    };
+    let start = bytes.len() - rest.len();
+    (len <= rest.len()).then_some(WholeFrame { opcode: Opcode::from_bits(first), key, start, len })
+}

@@ -3,7 +3,7 @@
 
 use super::{Context, Frame, Piece, Receiver, narrow};
 use crate::buf::{BLOCK, Input};
-use crate::connection::event::{BinaryChunk, MessageKind, Place, Text, TextChunk};
+use crate::connection::event::{BinaryChunk, Event, MessageKind, Place, Text, TextChunk};
 use crate::error::ProtocolError;
 use crate::mask;
 
@@ -75,18 +75,19 @@ impl Receiver {
             }
         }
         let bytes = input.take_scratch(carried + produced);
-        Some(match kind {
-            Some(MessageKind::Text) => self.text_piece(bytes, ended),
-            _ => self.binary_piece(bytes, ended),
-        })
+        let event = match kind {
+            Some(MessageKind::Text) => self.inflated_text(bytes, ended),
+            _ => self.inflated_binary(bytes, ended),
+        };
+        Some(event.map(Piece::Data))
     }
 
-    fn binary_piece<'b>(&self, bytes: &'b mut [u8], ended: bool) -> Option<Piece<'b>> {
+    fn inflated_binary<'b>(&self, bytes: &'b mut [u8], ended: bool) -> Option<Event<'b>> {
         let place = self.inflated_place(ended);
-        (ended || !bytes.is_empty()).then_some(Piece::Binary(BinaryChunk { bytes, place }))
+        (ended || !bytes.is_empty()).then_some(Event::Binary(BinaryChunk { bytes, place }))
     }
 
-    fn text_piece<'b>(&mut self, bytes: &'b [u8], ended: bool) -> Option<Piece<'b>> {
+    fn inflated_text<'b>(&mut self, bytes: &'b [u8], ended: bool) -> Option<Event<'b>> {
         let decoded = self.text.decode(bytes);
         let mut ended = ended;
         if !decoded.valid || ended && !self.text.is_at_boundary() {
@@ -95,7 +96,7 @@ impl Receiver {
             ended = false;
         }
         let (text, place) = (Text::Input(decoded.text), self.inflated_place(ended));
-        (ended || !decoded.text.is_empty()).then_some(Piece::Text(TextChunk { text, place }))
+        (ended || !decoded.text.is_empty()).then_some(Event::Text(TextChunk { text, place }))
     }
 
     /// How much is to come is known only when it has come.
