@@ -10,7 +10,23 @@ use core::fmt;
 /// The bytes as text, or `None` if they are not all of it UTF-8.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
+    #[cfg(feature = "simdutf8")]
+    return simdutf8::basic::from_utf8(bytes).ok();
+    #[cfg(not(feature = "simdutf8"))]
     core::str::from_utf8(bytes).ok()
+}
+
+/// Bytes at the end, at most three, that begin a character and do not end it,
+/// if they are UTF-8 at all.
+#[inline]
+fn cut_len(bytes: &[u8]) -> usize {
+    match *bytes {
+        [.., 0..0x80] | [] => 0,
+        [.., 0xC0..=0xFF] => 1,
+        [.., 0xE0..=0xFF, _] => 2,
+        [.., 0xF0..=0xFF, _, _] => 3,
+        _ => 0,
+    }
 }
 
 /// Bytes that cannot be part of UTF-8 text where they stand.
@@ -64,6 +80,21 @@ impl Utf8Decoder {
     /// dropped.
     #[inline]
     pub fn decode<'a>(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        // All of it is valid, but for an unfinished character: anything else
+        // is worth a second look, which says where it stops being so.
+        let (whole, cut) = bytes.split_at(bytes.len() - cut_len(bytes));
+        if let Some(text) = validate(whole) {
+            let (rest, carry, valid) = imp::decode(cut);
+            if cut.is_empty() || valid && rest.is_empty() {
+                self.carry = carry;
+                return Decoded { text, valid: true };
+            }
+        }
+        self.decode_exactly(bytes)
+    }
+
+    #[inline(never)]
+    fn decode_exactly<'a>(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
         let (text, valid);
         (text, self.carry, valid) = imp::decode(bytes);
         Decoded { text, valid }
@@ -327,6 +358,25 @@ mod tests {
                 assert_eq!(run!(over_core, bytes, step), expected, "{bytes:02x?} by {step}");
                 #[cfg(feature = "std")]
                 assert_eq!(run!(over_utf_8, bytes, step), expected, "{bytes:02x?} by {step}");
+            }
+        }
+    }
+
+    /// The short way of `decode` goes over whole blocks of vectors, and looks at
+    /// the end by itself.
+    #[test]
+    fn long_text_decodes_as_the_seam_has_it() {
+        for before in ["", "x", "\u{9c7c}"] {
+            for len in [0, 62, 63, 64, 126, 128] {
+                let before = before.repeat(len / before.len().max(1));
+                for end in strings().iter().filter(|end| end.len() < 4) {
+                    let bytes = [before.as_bytes(), end].concat();
+                    let mut decoder = Utf8Decoder::new();
+                    let Decoded { text, valid } = decoder.decode(&bytes);
+                    let (expected, carry, is_valid) = over_core::decode(&bytes);
+                    assert_eq!((text, valid), (expected, is_valid), "{bytes:02x?}");
+                    assert_eq!(decoder.carry.as_bytes(), carry.as_bytes(), "{bytes:02x?}");
+                }
             }
         }
     }

@@ -264,3 +264,44 @@ pub(crate) fn decode_whole(bytes: &[u8], masked: bool) -> Option<WholeFrame> {
     let start = bytes.len() - rest.len();
     (len <= rest.len()).then_some(WholeFrame { opcode: Opcode::from_bits(first), key, start, len })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way gives what `decode` gives, for the frames that it is for,
+    /// and for those only: all starts, and lengths about each border.
+    #[test]
+    fn a_whole_frame_is_what_decode_says() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                for more in [[0, 0], [0, 125], [0, 126], [1, 0], [0xFF, 0xFF]] {
+                    let mut bytes = alloc::vec![7; 150];
+                    bytes[..4].copy_from_slice(&[first, second, more[0], more[1]]);
+                    for len in [0, 1, 2, 5, 6, 7, 60, 133, 134, 135, 150] {
+                        for masked in [false, true] {
+                            check(&bytes[..len], masked);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(bytes: &[u8], masked: bool) {
+        let expected = decode(bytes).ok().flatten().filter(|(header, used)| {
+            header.fin
+                && header.rsv == 0
+                && matches!(header.opcode, Opcode::TEXT | Opcode::BINARY)
+                && header.mask.is_some() == masked
+                && header.len <= 0xFFFF
+                && *used as u64 + header.len <= bytes.len() as u64
+        });
+        let found = decode_whole(bytes, masked)
+            .map(|whole| (whole.opcode, whole.key, whole.start, whole.len as u64));
+        let expected = expected.map(|(header, used)| {
+            (header.opcode, header.mask.unwrap_or_default(), used, header.len)
+        });
+        assert_eq!(found, expected, "{bytes:02x?}");
+    }
+}
