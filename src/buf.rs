@@ -267,6 +267,16 @@ impl Output for FixedOutput<'_> {
         self.len += bytes.len();
         room
     }
+
+    /// # Panics
+    ///
+    /// As [`append`](Self::append).
+    #[inline]
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        let room = &mut self.memory[self.len..][..bytes.len()];
+        mask::copy(bytes, room, key);
+        self.len += bytes.len();
+    }
 }
 
 impl fmt::Debug for FixedOutput<'_> {

@@ -20,56 +20,82 @@
 /// ```
 #[inline]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    let len = data.len();
-    if len < 32 {
-        short(data, key);
-        return turned(key, len);
-    }
     // Blocks of 32 bytes by value: LLVM makes vector code of them without any
     // knowledge of the machine.
     let wide = repeat::<32>(key);
+    let next = turned(key, data.len());
     let mut blocks = data.chunks_exact_mut(32);
     for block in &mut blocks {
         for (byte, k) in block.iter_mut().zip(wide) {
             *byte ^= k;
         }
     }
-    short(blocks.into_remainder(), key);
-    turned(key, len)
-}
-
-/// Masks less than 32 bytes without a loop, as two words that overlap in the
-/// middle: what both hold comes out alike.
-#[inline]
-fn short(data: &mut [u8], key: [u8; 4]) {
-    macro_rules! both_ends {
-        ($word:ty) => {{
-            const LEN: usize = size_of::<$word>();
-            let end_key = turned(key, data.len() - LEN);
-            let [key, end_key] = [key, end_key].map(|key| {
-                // The key as often as the word holds it.
-                <$word>::from(u32::from_ne_bytes(key)) * (<$word>::MAX / <$word>::from(u32::MAX))
-            });
-            if let (Some(start), Some(end)) = (data.first_chunk(), data.last_chunk()) {
-                let start = (<$word>::from_ne_bytes(*start) ^ key).to_ne_bytes();
-                let end = (<$word>::from_ne_bytes(*end) ^ end_key).to_ne_bytes();
-                data[..LEN].copy_from_slice(&start);
-                let at = data.len() - LEN;
-                data[at..].copy_from_slice(&end);
-            }
-        }};
-    }
-    match data.len() {
-        0..4 => {
-            for (byte, k) in data.iter_mut().zip(key) {
+    let rest = blocks.into_remainder();
+    match rest.len() {
+        0 => {}
+        1..4 => {
+            for (byte, k) in rest.iter_mut().zip(key) {
                 *byte ^= k;
             }
         }
-        4..8 => both_ends!(u32),
-        8..16 => both_ends!(u64),
-        _ => both_ends!(u128),
+        4..8 => u32::mask_ends(rest, key),
+        8..16 => u64::mask_ends(rest, key),
+        _ => u128::mask_ends(rest, key),
     }
+    next
 }
+
+/// Copies `from` to `to`, which is as long, masked on the way: one pass where
+/// a copy and [`apply`] are two.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+    let wide = repeat::<32>(key);
+    let (mut from, mut to) = (from.chunks_exact(32), to.chunks_exact_mut(32));
+    for (from, to) in (&mut from).zip(&mut to) {
+        let mut block = [0; 32];
+        block.copy_from_slice(from);
+        for (byte, k) in block.iter_mut().zip(wide) {
+            *byte ^= k;
+        }
+        to.copy_from_slice(&block);
+    }
+    let (from, to) = (from.remainder(), to.into_remainder());
+    to.copy_from_slice(from);
+    apply(to, key);
+}
+
+/// A short payload without a loop: two words that overlap in the middle. What
+/// both hold comes out alike.
+trait Word {
+    /// Masks a word at the start and one at the end of `data`, which holds at
+    /// least one and at most two.
+    fn mask_ends(data: &mut [u8], key: [u8; 4]);
+}
+
+macro_rules! words {
+    ($($word:ty),*) => {$(
+        impl Word for $word {
+            #[inline]
+            fn mask_ends(data: &mut [u8], key: [u8; 4]) {
+                const LEN: usize = size_of::<$word>();
+                let Some(at) = data.len().checked_sub(LEN) else { return };
+                let masked = |bytes: &[u8; LEN], key: [u8; 4]| {
+                    // The key as often as the word holds it.
+                    let times = <$word>::MAX / <$word>::from(u32::MAX);
+                    let key = <$word>::from(u32::from_ne_bytes(key)) * times;
+                    (<$word>::from_ne_bytes(*bytes) ^ key).to_ne_bytes()
+                };
+                if let (Some(start), Some(end)) = (data.first_chunk(), data.last_chunk()) {
+                    let (start, end) = (masked(start, key), masked(end, turned(key, at)));
+                    data[..LEN].copy_from_slice(&start);
+                    data[at..].copy_from_slice(&end);
+                }
+            }
+        }
+    )*};
+}
+
+words!(u32, u64, u128);
 
 /// The key that masks the byte `len` bytes further on first.
 #[inline]

@@ -8,7 +8,7 @@ use super::event::MessageKind;
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, FrameHeader, Opcode, RSV1, encoded_len};
+use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, encoded_len};
 use crate::mask;
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
@@ -66,14 +66,26 @@ impl Sender {
     /// Appends one frame that there is room for, masked by a client.
     #[inline]
     fn write(&mut self, mut header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
-        header.mask = self.next_key();
-        out.append(header.encode().as_bytes());
-        match header.mask {
-            Some(key) => out.append_masked(payload, key),
+        // Most frames are short, and a header of known length is a store.
+        let Some(key) = self.next_key() else {
+            match header.short() {
+                Some(bytes) => out.append(&bytes),
+                None => out.append(header.encode().as_bytes()),
+            };
+            out.append(payload);
+            return;
+        };
+        match header.short() {
+            Some([first, second]) => {
+                let [a, b, c, d] = key;
+                out.append(&[first, second | MASK, a, b, c, d]);
+            }
             None => {
-                out.append(payload);
+                header.mask = Some(key);
+                out.append(header.encode().as_bytes());
             }
         }
+        out.append_masked(payload, key);
     }
 
     /// Appends a message of one frame.

@@ -32,7 +32,7 @@ const RSV: u8 = 0b0111_0000;
 /// (RFC 7692, section 6).
 pub(crate) const RSV1: u8 = 0b0100_0000;
 /// Second byte: a masking key follows the length.
-const MASK: u8 = 0b1000_0000;
+pub(crate) const MASK: u8 = 0b1000_0000;
 /// Second byte: the length, or one of the two values below.
 const LEN_7: u8 = 0b0111_1111;
 /// The length follows in two bytes.
@@ -65,6 +65,20 @@ impl FrameHeader {
         Self { fin, rsv: 0, opcode, mask, len }
     }
 
+    /// The first two bytes, without [`MASK`], if there is no more to the
+    /// length: of a payload of at most 125 bytes.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // at most 125
+    pub(crate) fn short(&self) -> Option<[u8; 2]> {
+        (self.len < u64::from(LEN_16)).then(|| [self.first_byte(), self.len as u8])
+    }
+
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        let fin = if self.fin { FIN } else { 0 };
+        fin | self.rsv & RSV | self.opcode.bits()
+    }
+
     /// The bytes of this header, the length in its shortest form.
     ///
     /// Copies at most [`MAX_HEADER_LEN`] bytes; never allocates.
@@ -73,7 +87,7 @@ impl FrameHeader {
     #[allow(clippy::cast_possible_truncation)]
     pub fn encode(&self) -> EncodedHeader {
         let mut bytes = [0; MAX_HEADER_LEN];
-        bytes[0] = if self.fin { FIN } else { 0 } | self.rsv & RSV | self.opcode.bits();
+        bytes[0] = self.first_byte();
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
         let mut len = match self.len {
             0..=125 => {
