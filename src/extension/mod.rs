@@ -68,10 +68,21 @@ pub(crate) fn parse(value: &[u8]) -> impl Iterator<Item = Result<Extension<'_>, 
 }
 
 /// True for the characters of a token (RFC 9110, section 5.6.2).
+#[inline]
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    matches!(byte,
-        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
-        | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+    // A table: there are many ranges, and many bytes.
+    const IS_TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            table[byte as usize] = matches!(byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+                | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
+            byte += 1;
+        }
+        table
+    };
+    IS_TOKEN[byte as usize]
 }
 
 /// True for a token: one or more of those characters.

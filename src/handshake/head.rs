@@ -155,6 +155,17 @@ impl HeadScanner {
         let mut previous =
             if self.at > self.start { bytes.get(self.at - 1).copied().unwrap_or(0) } else { 0 };
         while let Some(&byte) = bytes.get(self.at) {
+            // Within a header line nothing matters up to where it ends.
+            if self.lines > 0 && self.at > self.line_start {
+                let left = limits.len.saturating_sub(self.at - self.start);
+                let line = &bytes[self.at..];
+                let plain = plain_len(&line[..left.min(line.len())]);
+                if plain > 0 {
+                    self.at += plain;
+                    previous = 0;
+                    continue;
+                }
+            }
             if self.at - self.start >= limits.len {
                 return Err(HeadError::TooLong);
             }
@@ -216,22 +227,66 @@ impl HeadScanner {
     }
 }
 
+/// Bytes up to the first control byte, tabs included, as far as whole words go.
+#[inline]
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const TOPS: u64 = ONES * 0x80;
+    let mut words = bytes.chunks_exact(8);
+    let mut len = 0;
+    for word in &mut words {
+        let Ok(word) = word.try_into().map(u64::from_le_bytes) else { break };
+        // The top bit of each byte that is less than a space, or DEL. Borrows
+        // go upwards only, so that the lowest is right.
+        let below = word.wrapping_sub(ONES * 0x20) & !word;
+        let del = word ^ (ONES * 0x7F);
+        let found = (below | del.wrapping_sub(ONES) & !del) & TOPS;
+        if found != 0 {
+            return len + found.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    len
+}
+
 /// Splits a complete head into its first line and its headers, and checks the
 /// syntax of every header line.
 pub(super) fn parse(head: &[u8]) -> Result<(&[u8], Headers<'_>), HeadError> {
+    parse_with(head, |_| ()).map(|(line, headers, ())| (line, headers))
+}
+
+/// As [`parse`], and has the lines read as they were found. They are not kept:
+/// a request is a few slices and no table.
+pub(super) fn parse_with<'a, T>(
+    head: &'a [u8],
+    read: impl FnOnce(&[httparse::Header<'a>]) -> T,
+) -> Result<(&'a [u8], Headers<'a>, T), HeadError> {
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let end = head.iter().position(|&b| b == b'\n').ok_or(HeadError::FirstLine)?;
     let (line, lines) = head.split_at(end + 1);
     let line = line.strip_suffix(b"\r\n").ok_or(HeadError::FirstLine)?;
-    // One pass over names and values; they are not kept but read again where
-    // they are wanted, so that a request is a few slices and no table.
-    let mut parsed = [httparse::EMPTY_HEADER; Config::MAX_HEADERS];
-    match httparse::parse_headers(lines, &mut parsed) {
-        Ok(httparse::Status::Complete((len, _))) if len == lines.len() => {
-            Ok((line, Headers { lines }))
+    let headers = Headers { lines };
+    // Most heads are short, and it takes time to clear a table.
+    let mut few = [httparse::EMPTY_HEADER; 20];
+    let read = match httparse::parse_headers(lines, &mut few) {
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut many = [httparse::EMPTY_HEADER; Config::MAX_HEADERS];
+            found(lines, httparse::parse_headers(lines, &mut many)).map(read)
         }
-        // Not too many: the scanner counts lines.
-        _ => Err(HeadError::HeaderSyntax),
+        result => found(lines, result).map(read),
+    };
+    // Not too many: the scanner counts lines.
+    read.map(|read| (line, headers, read)).ok_or(HeadError::HeaderSyntax)
+}
+
+/// The header lines, if all of `lines` is such.
+fn found<'t, 'a>(
+    lines: &[u8],
+    result: httparse::Result<(usize, &'t [httparse::Header<'a>])>,
+) -> Option<&'t [httparse::Header<'a>]> {
+    match result {
+        Ok(httparse::Status::Complete((len, parsed))) if len == lines.len() => Some(parsed),
+        _ => None,
     }
 }
 

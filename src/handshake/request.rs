@@ -180,9 +180,11 @@ impl<'a> Request<'a> {
 
     /// Checks a complete head, in the order of section 4.2.1.
     pub(super) fn parse(head: &'a [u8], config: Arc<Config>) -> Result<Self, RequestError> {
-        let (line, headers) = head::parse(head)?;
+        let (line, headers, fields) = head::parse_with(head, |lines| {
+            Fields::collect(lines.iter().map(|line| (line.name, line.value)))
+        })?;
         let target = parse_request_line(line)?;
-        let fields = Fields::collect(headers)?;
+        let fields = fields?;
         let (authority, path, query) = split_target(target)?;
         // "The server [...] MUST respond with a 400 status code to any HTTP/1.1
         // request message that lacks a Host header field" (RFC 9112, 3.2).
@@ -255,9 +257,9 @@ impl List {
 }
 
 impl<'a> Fields<'a> {
-    fn collect(headers: Headers<'a>) -> Result<Self, RequestError> {
+    fn collect(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Self, RequestError> {
         let mut fields = Self::default();
-        for (name, value) in headers.iter() {
+        for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             // By length first: most headers are none of ours.
             match name.len() {
@@ -291,16 +293,22 @@ impl<'a> Fields<'a> {
                     }
                 }
                 22 if is("Sec-WebSocket-Protocol") => {
-                    fields.subprotocols.note(head::elements(value).next().is_some());
-                    if !head::elements(value).all(is_token) {
-                        return Err(RequestError::SubprotocolInvalid);
+                    let mut names_something = false;
+                    for name in head::elements(value) {
+                        names_something = true;
+                        if !is_token(name) {
+                            return Err(RequestError::SubprotocolInvalid);
+                        }
                     }
+                    fields.subprotocols.note(names_something);
                 }
                 24 if is("Sec-WebSocket-Extensions") => {
-                    fields.extensions.note(extension::parse(value).next().is_some());
-                    if extension::parse(value).any(|e| e.is_err()) {
-                        return Err(RequestError::ExtensionInvalid);
+                    let mut names_something = false;
+                    for element in extension::parse(value) {
+                        names_something = true;
+                        element.map_err(|_| RequestError::ExtensionInvalid)?;
                     }
+                    fields.extensions.note(names_something);
                 }
                 _ => {}
             }
