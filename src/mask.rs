@@ -20,17 +20,16 @@
 /// ```
 #[inline]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    // Blocks of 32 bytes by value: LLVM makes vector code of them without any
-    // knowledge of the machine.
-    let wide = repeat::<32>(key);
     let next = turned(key, data.len());
-    let mut blocks = data.chunks_exact_mut(32);
-    for block in &mut blocks {
-        for (byte, k) in block.iter_mut().zip(wide) {
-            *byte ^= k;
-        }
+    let (blocks, rest) = data.split_at_mut(data.len() / BLOCK * BLOCK);
+    #[cfg(feature = "simd")]
+    if blocks.len() >= dispatched::MIN_LEN {
+        dispatched::apply_blocks(blocks, key);
+    } else {
+        apply_blocks(blocks, key);
     }
-    let rest = blocks.into_remainder();
+    #[cfg(not(feature = "simd"))]
+    apply_blocks(blocks, key);
     match rest.len() {
         0 => {}
         1..4 => {
@@ -38,9 +37,9 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
                 *byte ^= k;
             }
         }
-        4..8 => u32::mask_ends(rest, key),
-        8..16 => u64::mask_ends(rest, key),
-        _ => u128::mask_ends(rest, key),
+        4..8 => u32::apply(rest, key),
+        8..16 => u64::apply(rest, key),
+        _ => u128::apply(rest, key),
     }
     next
 }
@@ -49,46 +48,146 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 /// a copy and [`apply`] are two.
 #[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
-    let wide = repeat::<32>(key);
-    let (mut from, mut to) = (from.chunks_exact(32), to.chunks_exact_mut(32));
-    for (from, to) in (&mut from).zip(&mut to) {
-        let mut block = [0; 32];
+    let blocks = from.len() / BLOCK * BLOCK;
+    let (from, from_rest) = from.split_at(blocks);
+    let (to, to_rest) = to.split_at_mut(blocks);
+    #[cfg(feature = "simd")]
+    if blocks >= dispatched::MIN_LEN {
+        dispatched::copy_blocks(from, to, key);
+    } else {
+        copy_blocks(from, to, key);
+    }
+    #[cfg(not(feature = "simd"))]
+    copy_blocks(from, to, key);
+    match from_rest.len() {
+        0 => {}
+        1..4 => {
+            for ((from, to), k) in from_rest.iter().zip(to_rest).zip(key) {
+                *to = from ^ k;
+            }
+        }
+        4..8 => u32::copy(from_rest, to_rest, key),
+        8..16 => u64::copy(from_rest, to_rest, key),
+        _ => u128::copy(from_rest, to_rest, key),
+    }
+}
+
+/// Bytes masked by value at a time: LLVM makes vector code of such a block
+/// without any knowledge of the machine.
+const BLOCK: usize = 32;
+
+/// Masks whole blocks.
+#[inline(always)]
+fn apply_blocks(data: &mut [u8], key: [u8; 4]) {
+    let key = repeat::<BLOCK>(key);
+    for block in data.chunks_exact_mut(BLOCK) {
+        for (byte, k) in block.iter_mut().zip(key) {
+            *byte ^= k;
+        }
+    }
+}
+
+/// Copies whole blocks, masked on the way.
+#[inline(always)]
+fn copy_blocks(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+    let key = repeat::<BLOCK>(key);
+    for (from, to) in from.chunks_exact(BLOCK).zip(to.chunks_exact_mut(BLOCK)) {
+        let mut block = [0; BLOCK];
         block.copy_from_slice(from);
-        for (byte, k) in block.iter_mut().zip(wide) {
+        for (byte, k) in block.iter_mut().zip(key) {
             *byte ^= k;
         }
         to.copy_from_slice(&block);
     }
-    let (from, to) = (from.remainder(), to.into_remainder());
-    to.copy_from_slice(from);
-    apply(to, key);
 }
 
-/// A short payload without a loop: two words that overlap in the middle. What
-/// both hold comes out alike.
+/// The same loops, compiled for each set of vector instructions.
+#[cfg(feature = "simd")]
+mod dispatched {
+    use fearless_simd::{Level, Simd, dispatch};
+    use std::sync::LazyLock;
+
+    /// Bytes from which on it is worth the call.
+    pub(super) const MIN_LEN: usize = 256;
+
+    /// Finding out takes long.
+    static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
+
+    #[inline(never)]
+    pub(super) fn apply_blocks(data: &mut [u8], key: [u8; 4]) {
+        #[inline(always)]
+        fn with<S: Simd>(_: S, data: &mut [u8], key: [u8; 4]) {
+            super::apply_blocks(data, key);
+        }
+        dispatch!(*LEVEL, simd => with(simd, data, key));
+    }
+
+    #[inline(never)]
+    pub(super) fn copy_blocks(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+        #[inline(always)]
+        fn with<S: Simd>(_: S, from: &[u8], to: &mut [u8], key: [u8; 4]) {
+            super::copy_blocks(from, to, key);
+        }
+        dispatch!(*LEVEL, simd => with(simd, from, to, key));
+    }
+}
+
+/// What is less than a block, without a loop: two words that overlap in the
+/// middle. What both hold comes out alike.
 trait Word {
-    /// Masks a word at the start and one at the end of `data`, which holds at
-    /// least one and at most two.
-    fn mask_ends(data: &mut [u8], key: [u8; 4]);
+    /// Masks `data`, which is one to two words long.
+    fn apply(data: &mut [u8], key: [u8; 4]);
+
+    /// Copies one to two words, masked on the way.
+    fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]);
 }
 
 macro_rules! words {
-    ($($word:ty),*) => {$(
+    ($($word:ident),*) => {$(
         impl Word for $word {
             #[inline]
-            fn mask_ends(data: &mut [u8], key: [u8; 4]) {
-                const LEN: usize = size_of::<$word>();
-                let Some(at) = data.len().checked_sub(LEN) else { return };
-                let masked = |bytes: &[u8; LEN], key: [u8; 4]| {
-                    // The key as often as the word holds it.
-                    let times = <$word>::MAX / <$word>::from(u32::MAX);
-                    let key = <$word>::from(u32::from_ne_bytes(key)) * times;
-                    (<$word>::from_ne_bytes(*bytes) ^ key).to_ne_bytes()
-                };
-                if let (Some(start), Some(end)) = (data.first_chunk(), data.last_chunk()) {
-                    let (start, end) = (masked(start, key), masked(end, turned(key, at)));
-                    data[..LEN].copy_from_slice(&start);
-                    data[at..].copy_from_slice(&end);
+            fn apply(data: &mut [u8], key: [u8; 4]) {
+                if let Some(ends) = $word::ends(data, key) {
+                    $word::put(ends, data);
+                }
+            }
+
+            #[inline]
+            fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+                if let Some(ends) = $word::ends(from, key) {
+                    $word::put(ends, to);
+                }
+            }
+        }
+
+        mod $word {
+            use super::turned;
+
+            const LEN: usize = size_of::<$word>();
+
+            /// The first word and the last, masked.
+            #[inline]
+            pub(super) fn ends(data: &[u8], key: [u8; 4]) -> Option<[[u8; LEN]; 2]> {
+                let (start, end) = (data.first_chunk()?, data.last_chunk()?);
+                let end_key = turned(key, data.len() - LEN);
+                Some([masked(*start, key), masked(*end, end_key)])
+            }
+
+            #[inline]
+            fn masked(bytes: [u8; LEN], key: [u8; 4]) -> [u8; LEN] {
+                // The key as often as the word holds it.
+                let times = $word::MAX / $word::from(u32::MAX);
+                let key = $word::from(u32::from_ne_bytes(key)) * times;
+                ($word::from_ne_bytes(bytes) ^ key).to_ne_bytes()
+            }
+
+            #[inline]
+            pub(super) fn put([start, end]: [[u8; LEN]; 2], data: &mut [u8]) {
+                if let Some(place) = data.first_chunk_mut() {
+                    *place = start;
+                }
+                if let Some(place) = data.last_chunk_mut() {
+                    *place = end;
                 }
             }
         }

@@ -8,8 +8,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::buf::{BLOCK, Input, Output};
 use crate::close::CloseFrame;
-use crate::connection::{BinaryChunk, Event, MessageKind, TextChunk};
+use crate::connection::{BinaryChunk, Connection, Event, MessageKind, TextChunk};
 use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 
@@ -130,6 +131,14 @@ impl<'a> From<&'a Message<'_>> for Message<'a> {
     }
 }
 
+/// Bytes of a frame still to come from which on they are worth a read of their
+/// own.
+const MIN_ROOM: usize = 4 << 10;
+
+/// Bytes of room at a time: more would not be in a processor's cache any more
+/// when they are unmasked.
+const MAX_ROOM: usize = 64 << 10;
+
 /// What an [`Assembler`] makes of events: whole messages, and everything else
 /// as it was.
 #[derive(Debug, PartialEq, Eq)]
@@ -183,7 +192,9 @@ pub struct Assembler {
     begun: Option<MessageKind>,
     /// What has come of the message in progress, of one type or the other.
     text: String,
+    /// The first `filled` bytes of it have come; the rest is room.
     binary: Vec<u8>,
+    filled: usize,
     /// Memory for the next message, lent by the caller.
     spare: Vec<u8>,
     /// The longest that a message can be.
@@ -203,6 +214,7 @@ impl Assembler {
             begun: None,
             text: String::new(),
             binary: Vec::new(),
+            filled: 0,
             spare: Vec::new(),
             max_len: usize::MAX,
         }
@@ -235,12 +247,95 @@ impl Assembler {
         })
     }
 
+    /// Where to read the next bytes to, past the engine's input: room for what
+    /// is to come of a large binary message, behind what has come. Then
+    /// [`receive_room`](Self::receive_room). Empty when the next bytes are to be
+    /// read and received as ever: between messages, of text, of what is
+    /// compressed, and when little of the frame is left.
+    ///
+    /// Only while all bytes read so far have been received. Room doubles with
+    /// what has come, up to 64 KiB at a time: what a frame announces is never
+    /// allocated. It holds whatever it held before.
+    ///
+    /// # Example: a large message, read to where it belongs
+    ///
+    /// ```
+    /// use sockeye::{Assembler, Connection, Incoming, Input, Message};
+    /// use std::io::Read;
+    ///
+    /// fn read<'a>(
+    ///     stream: &mut impl Read,
+    ///     memory: &'a mut [u8],
+    ///     ws: &mut Connection,
+    ///     assembler: &'a mut Assembler,
+    ///     out: &mut Vec<u8>,
+    /// ) -> std::io::Result<Option<Incoming<'a>>> {
+    ///     let room = assembler.room(ws);
+    ///     if !room.is_empty() {
+    ///         let len = stream.read(room)?;
+    ///         return Ok(assembler.receive_room(len, ws, out).map(Incoming::Message));
+    ///     }
+    ///     let len = stream.read(memory)?;
+    ///     let mut input = Input::new(&mut memory[..len]);
+    ///     // ... and so on, until all of it is received
+    /// #   let Some(event) = ws.receive(&mut input, out) else { return Ok(None) };
+    /// #   Ok(assembler.push(event))
+    /// }
+    /// ```
+    pub fn room(&mut self, ws: &Connection) -> &mut [u8] {
+        let Some((remaining, begins)) = ws.binary_remaining() else { return &mut [] };
+        let remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
+        let is_ours = self.begun == Some(MessageKind::Binary);
+        if remaining < MIN_ROOM || !(is_ours || begins) {
+            return &mut [];
+        }
+        // Asked again before anything has come, it is the same room.
+        if begins && !(is_ours && self.filled == 0) {
+            self.take_up(MessageKind::Binary, true);
+        }
+        self.lend_binary();
+        let most = remaining.min(self.max_len.saturating_sub(self.filled)).min(MAX_ROOM);
+        let end = self.filled + self.filled.max(BLOCK).min(most);
+        if self.binary.len() < end {
+            let room = (self.filled, self.binary.capacity(), self.max_len);
+            let more =
+                growth(room, end - self.filled, Some((remaining - (end - self.filled)) as u64));
+            self.binary.reserve_exact(self.filled + more - self.binary.len());
+            self.binary.resize(end, 0);
+        }
+        let room = &mut self.binary[self.filled..];
+        let len = most.min(room.len());
+        &mut room[..len]
+    }
+
+    /// Receives the first `len` bytes of the [room](Self::room), which were just
+    /// read to there. Gives the message if they complete it. No copy.
+    ///
+    /// `None`, and [`Connection::wants_room`]: flush the output, and call again
+    /// with the same `len`.
+    pub fn receive_room(
+        &mut self,
+        len: usize,
+        ws: &mut Connection,
+        out: &mut (impl Output + ?Sized),
+    ) -> Option<Message<'static>> {
+        let room = self.binary.get_mut(self.filled..)?;
+        let len = len.min(room.len());
+        let mut input = Input::new(&mut room[..len]);
+        // It is of one frame, and so is one chunk.
+        let event = ws.receive(&mut input, out)?;
+        let Event::Binary(chunk) = event else { return None };
+        let is_last = chunk.is_last();
+        self.filled += chunk.as_bytes().len();
+        is_last.then(|| Message::Binary(Cow::Owned(self.take_binary())))
+    }
+
     /// Lends memory for a message that comes in several chunks, to spare the
-    /// allocator. Its contents are lost. One buffer is kept, until a message
-    /// leaves with it.
-    pub fn put_buffer(&mut self, mut buffer: Vec<u8>) {
+    /// allocator. One buffer is kept, until a message leaves with it. Its
+    /// contents do not matter, but that what it holds need not be cleared to
+    /// read [into](Self::room).
+    pub fn put_buffer(&mut self, buffer: Vec<u8>) {
         if buffer.capacity() > self.spare.capacity() {
-            buffer.clear();
             self.spare = buffer;
         }
     }
@@ -256,11 +351,12 @@ impl Assembler {
         self.begun = None;
         self.text = String::new();
         self.binary = Vec::new();
+        self.filled = 0;
     }
 
     /// Bytes of the message in progress collected so far.
     pub fn len(&self) -> usize {
-        self.text.len() + self.binary.len()
+        self.text.len() + self.filled
     }
 
     /// True if nothing has been collected.
@@ -277,7 +373,9 @@ impl Assembler {
         }
         if self.text.capacity() == 0 {
             // A lent buffer is empty, and empty bytes are text.
-            self.text = String::from_utf8(self.take_buffer()).unwrap_or_default();
+            let mut buffer = self.take_buffer();
+            buffer.clear();
+            self.text = String::from_utf8(buffer).unwrap_or_default();
         }
         let text = chunk.as_str();
         let room = (self.text.len(), self.text.capacity(), self.max_len);
@@ -297,18 +395,35 @@ impl Assembler {
         if !self.take_up(MessageKind::Binary, chunk.is_first()) {
             return None;
         }
+        self.lend_binary();
+        let bytes = chunk.as_bytes();
+        match self.binary.get_mut(self.filled..self.filled + bytes.len()) {
+            Some(room) => room.copy_from_slice(bytes),
+            None => {
+                let room = (self.filled, self.binary.capacity(), self.max_len);
+                let more = growth(room, bytes.len(), chunk.remaining());
+                self.binary.truncate(self.filled);
+                self.binary.reserve_exact(more);
+                self.binary.extend_from_slice(bytes);
+            }
+        }
+        self.filled += bytes.len();
+        chunk.is_last().then(|| Cow::Owned(self.take_binary()))
+    }
+
+    /// Memory for the message in progress, if it has none.
+    fn lend_binary(&mut self) {
         if self.binary.capacity() == 0 {
             self.binary = self.take_buffer();
         }
-        let bytes = chunk.as_bytes();
-        let room = (self.binary.len(), self.binary.capacity(), self.max_len);
-        let more = growth(room, bytes.len(), chunk.remaining());
-        self.binary.reserve_exact(more);
-        self.binary.extend_from_slice(bytes);
-        chunk.is_last().then(|| {
-            self.begun = None;
-            Cow::Owned(core::mem::take(&mut self.binary))
-        })
+    }
+
+    /// The binary message, which is complete.
+    fn take_binary(&mut self) -> Vec<u8> {
+        self.begun = None;
+        self.binary.truncate(self.filled);
+        self.filled = 0;
+        core::mem::take(&mut self.binary)
     }
 
     /// A first chunk begins a message, and ends one that was never completed:

@@ -5,7 +5,9 @@ mod common;
 use std::borrow::Cow;
 
 use common::*;
-use sockeye::{Assembler, Connection, Event, Incoming, Input, Message, MessageKind};
+use sockeye::{
+    Assembler, Config, Connection, Event, FixedOutput, Incoming, Input, Message, MessageKind,
+};
 
 /// Runs the engine over `bytes` in pieces of `step`; gives the messages, and
 /// whether each was borrowed.
@@ -209,4 +211,149 @@ fn a_message_that_was_never_completed_does_not_run_into_another() {
     assert_eq!(assembler.len(), 5);
     assembler.reset();
     assert!(assembler.is_empty());
+}
+
+/// Reads `wire` in reads of random length, into the assembler's room where it
+/// has any; gives the messages, and the bytes that went into room.
+fn read_into_room(
+    (ws, assembler): (&mut Connection, &mut Assembler),
+    wire: &[u8],
+    random: &mut Random,
+) -> (Vec<Message<'static>>, usize) {
+    let (mut messages, mut in_room, mut rest) = (Vec::new(), 0, wire);
+    while !rest.is_empty() {
+        let most = 1 << (1 + random.below(17));
+        let most = 1 + random.below(most);
+        let room = assembler.room(ws);
+        if room.is_empty() {
+            let (read, left) = rest.split_at(most.min(rest.len()));
+            rest = left;
+            let mut read = read.to_vec();
+            let mut input = Input::new(&mut read);
+            while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+                if let Some(Incoming::Message(message)) = assembler.push(event) {
+                    messages.push(message.into_owned());
+                }
+            }
+        } else {
+            let len = most.min(room.len()).min(rest.len());
+            let (read, left) = rest.split_at(len);
+            room[..len].copy_from_slice(read);
+            rest = left;
+            in_room += len;
+            messages.extend(assembler.receive_room(len, ws, &mut Vec::new()));
+        }
+        assert!(assembler.len() <= wire.len());
+    }
+    (messages, in_room)
+}
+
+#[test]
+fn what_is_read_into_the_room_is_the_message() {
+    for_seeds("what_is_read_into_the_room_is_the_message", 60, |seed| {
+        for engine in both() {
+            let mut random = Random(seed);
+            let (mut frames, mut expected) = (Vec::new(), Vec::new());
+            for _ in 0..4 {
+                let most = 1 << (1 + random.below(19));
+                let len = random.below(most);
+                if random.below(4) == 0 {
+                    let written = "\u{9c7c}".repeat(len / 3);
+                    frames.push(text(&written));
+                    expected.push(Message::from(written));
+                    continue;
+                }
+                let data = random.bytes(len);
+                let (first, second) = data.split_at(random.below(len.max(1)));
+                if random.below(2) == 0 {
+                    frames.extend([
+                        fragment(BINARY, first),
+                        ping("?"),
+                        frame(CONTINUATION, second),
+                    ]);
+                } else {
+                    frames.push(binary(&data));
+                }
+                expected.push(Message::from(data));
+            }
+            let wire = engine.peer_sends(frames);
+            let (mut ws, mut assembler) = (engine.connection(), Assembler::new());
+            assembler.put_buffer(vec![7; random.below(1 << 18)]);
+            let (seen, _) = read_into_room((&mut ws, &mut assembler), &wire, &mut random);
+            assert_eq!(seen, expected);
+            assert!(assembler.is_empty());
+        }
+    });
+}
+
+#[test]
+fn most_of_a_large_binary_message_goes_into_its_room() {
+    for engine in both() {
+        let data = Random(5).bytes(1 << 20);
+        let wire = engine.peer_sends([binary(&data)]);
+        let (mut ws, mut assembler) = (engine.connection(), Assembler::new());
+        let ends = (&mut ws, &mut assembler);
+        let (seen, in_room) = read_into_room(ends, &wire, &mut Random(7));
+        assert_eq!(seen, [Message::from(data)]);
+        assert!(in_room > (1 << 20) - (256 << 10), "{in_room}");
+    }
+}
+
+#[test]
+fn room_grows_with_what_has_come_and_not_with_what_is_announced() {
+    let without_limits = |config: &mut Config| {
+        config.max_frame_len = u64::MAX;
+        config.max_message_len = u64::MAX;
+    };
+    let mut ws = server().with(without_limits).connection();
+    let mut assembler = Assembler::new();
+    let mut head = announce(0x82, 1 << 39, true);
+    assert!(ws.receive(&mut Input::new(&mut head), &mut Vec::new()).is_none());
+    let mut come = 0;
+    for _ in 0..100 {
+        let room = assembler.room(&ws).len();
+        assert!((1..=16 << 10).contains(&room) || room <= come, "{room} of {come}");
+        assert_eq!(assembler.room(&ws).len(), room, "asked again");
+        assert_eq!(assembler.receive_room(room, &mut ws, &mut Vec::new()), None);
+        come += room;
+        assert_eq!(assembler.len(), come);
+    }
+    assert!(come > 4 << 20);
+}
+
+#[test]
+fn there_is_room_only_for_binary_messages_that_are_not_compressed() {
+    let long = "x".repeat(1 << 16);
+    let cut = |engine: &Engine, frame: Frame| {
+        let mut wire = engine.peer_sends([frame]);
+        wire.truncate(1 << 15);
+        let (mut ws, mut assembler) = (engine.connection(), Assembler::new());
+        let mut input = Input::new(&mut wire);
+        while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+            assert!(assembler.push(event).is_none());
+        }
+        assembler.room(&ws).len()
+    };
+    for engine in both() {
+        assert!(cut(&engine, binary(&long)) > 0);
+        assert_eq!(cut(&engine, text(&long)), 0);
+        assert_eq!(Assembler::new().room(&engine.connection()).len(), 0);
+    }
+}
+
+#[test]
+fn what_has_no_room_to_be_answered_waits_in_the_room() {
+    let mut ws = server().connection();
+    let mut assembler = Assembler::new();
+    let wire = server().peer_sends([binary([9; 1 << 14])]);
+    let mut head = wire[..8].to_vec();
+    assert!(ws.receive(&mut Input::new(&mut head), &mut Vec::new()).is_none());
+    let room = assembler.room(&ws);
+    let len = room.len();
+    room.copy_from_slice(&wire[8..][..len]);
+    let mut full = FixedOutput::new(&mut []);
+    assert_eq!(assembler.receive_room(len, &mut ws, &mut full), None);
+    assert!(ws.wants_room());
+    let message = assembler.receive_room(len, &mut ws, &mut Vec::new());
+    assert_eq!(message, Some(Message::from(vec![9; 1 << 14])));
 }

@@ -40,7 +40,7 @@ pub fn all() -> Vec<Row> {
     for len in [20, 64, 125, 1 << 10] {
         rows.push(send("server", Connection::server(Arc::default()), len));
     }
-    for len in [64, 1 << 10, 16 << 10] {
+    for len in [20, 64, 1 << 10, 16 << 10] {
         let seed = Seed::from_bytes([7; 32]);
         rows.push(send("client", Connection::client(seed, Arc::default()), len));
     }

@@ -329,6 +329,12 @@ impl Connection {
         self.rx.data_remaining()
     }
 
+    /// Of these, those of a binary message that is not compressed, which can be
+    /// read to where they belong; and whether they begin it.
+    pub(crate) fn binary_remaining(&self) -> Option<(u64, bool)> {
+        self.rx.binary_remaining().filter(|_| self.closing.may_receive())
+    }
+
     /// Nothing more will be sent or received: memory goes back.
     fn end_compression(&mut self) {
         if let Some(compression) = &mut self.compression {

@@ -145,6 +145,17 @@ impl Receiver {
         if is_text { self.read_text(bytes, true) } else { self.read_binary(bytes, true) }
     }
 
+    /// Payload bytes still to come of a frame of a binary message that is not
+    /// compressed, and whether its first chunk is among them.
+    pub(super) fn binary_remaining(&self) -> Option<(u64, bool)> {
+        match self.frame {
+            Frame::Data { kind: MessageKind::Binary, .. } if self.remaining > 0 => {
+                Some((self.remaining, self.first))
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the next piece. `None`: more input is needed, or there is no
     /// `room_to_answer` a control frame of so many payload bytes, whose last
     /// byte then stays in the input. (For one without payload there is always

@@ -42,6 +42,7 @@ impl Sender {
         payload_len.saturating_add(encoded_len(payload_len as u64, !self.is_server()))
     }
 
+    #[inline]
     fn next_key(&mut self) -> Option<[u8; 4]> {
         self.keys.as_mut().map(|keys| keys.masking_key())
     }
