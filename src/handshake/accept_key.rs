@@ -15,12 +15,8 @@ pub(super) const KEY_LEN: usize = 24;
 /// Bytes of a `Sec-WebSocket-Accept`: 20 bytes in base64.
 pub(super) const ACCEPT_LEN: usize = 28;
 
-/// The RFC's own example of a key (section 4.1) ends in bits that base64
-/// leaves unused and that are not zero. What is asked is that it decodes.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
 
 /// The value of `Sec-WebSocket-Accept` that proves this
 /// `Sec-WebSocket-Key` was read (section 4.2.2, item 5.4). 28 characters; no
@@ -49,8 +45,46 @@ pub(super) fn encode_key(nonce: &[u8; 16]) -> [u8; KEY_LEN] {
 }
 
 /// True for "a base64-encoded value that, when decoded, is 16 bytes in
-/// length" (section 4.2.1, item 5).
+/// length" (section 4.2.1, item 5): 22 characters and two of padding. The RFC's
+/// own example of a key (section 4.1) ends in bits that base64 leaves unused and
+/// that are not zero, so that they are not looked at.
 pub(super) fn is_key(value: &[u8]) -> bool {
-    let mut nonce = [0; 18]; // what 24 characters could hold at most
-    value.len() == KEY_LEN && BASE64.decode_slice(value, &mut nonce) == Ok(16)
+    let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    match value.strip_suffix(b"==") {
+        Some(digits) => digits.len() == KEY_LEN - 2 && digits.iter().all(is_digit),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Any byte in the place of any of a key's, and any length.
+    #[test]
+    fn a_key_is_what_decodes_to_16_bytes() {
+        let engine = GeneralPurpose::new(
+            &alphabet::STANDARD,
+            GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+        );
+        let check = |value: &[u8]| {
+            let mut nonce = [0; 30];
+            let expected = engine.decode_slice(value, &mut nonce) == Ok(16);
+            assert_eq!(is_key(value), expected, "{}", value.escape_ascii());
+        };
+        for at in 0..KEY_LEN {
+            for byte in 0..=u8::MAX {
+                let mut value = *b"dGhlIHNhbXBsZSBub25jZQ==";
+                value[at] = byte;
+                check(&value);
+            }
+        }
+        for len in 0..40 {
+            for padding in 0..4 {
+                let value: Vec<u8> = [alloc::vec![b'A'; len], alloc::vec![b'='; padding]].concat();
+                check(&value);
+            }
+        }
+    }
 }

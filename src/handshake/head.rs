@@ -155,16 +155,17 @@ impl HeadScanner {
         let mut previous =
             if self.at > self.start { bytes.get(self.at - 1).copied().unwrap_or(0) } else { 0 };
         while let Some(&byte) = bytes.get(self.at) {
-            // Within a header line nothing matters up to where it ends.
-            if self.lines > 0 && self.at > self.line_start {
-                let left = limits.len.saturating_sub(self.at - self.start);
-                let line = &bytes[self.at..];
-                let plain = plain_len(&line[..left.min(line.len())]);
-                if plain > 0 {
-                    self.at += plain;
-                    previous = 0;
-                    continue;
+            // A line that is there whole is taken whole, if nothing is odd
+            // about it. The rest is looked at byte by byte.
+            if let Some(len) = self.plain_line(bytes, limits) {
+                self.lines += 1;
+                if self.lines > limits.headers + 1 {
+                    return Err(HeadError::TooManyHeaders);
                 }
+                self.at += len;
+                self.line_start = self.at;
+                previous = b'\n';
+                continue;
             }
             if self.at - self.start >= limits.len {
                 return Err(HeadError::TooLong);
@@ -201,6 +202,31 @@ impl HeadScanner {
         Ok(None)
     }
 
+    /// The length of the line that begins here, with its CRLF, if it is whole,
+    /// not empty, within the limits, and holds neither controls nor, at its
+    /// start, a space.
+    #[inline]
+    fn plain_line(&self, bytes: &[u8], limits: &HeadLimits) -> Option<usize> {
+        if self.at != self.line_start {
+            return None;
+        }
+        let left = limits.len.saturating_sub(self.at - self.start);
+        let rest = &bytes[self.at..];
+        let len = plain_len(&rest[..left.min(rest.len())]);
+        let (line, end) = rest.split_at(len);
+        let is_line = matches!(line, [first, ..] if *first != b' ') && end.starts_with(b"\r\n");
+        if !is_line || len + 2 > left {
+            return None;
+        }
+        if self.lines == 0 {
+            let method = line.iter().take(MAX_METHOD_LEN + 1).position(|&b| b == b' ')?;
+            if method > MAX_METHOD_LEN || len > limits.target {
+                return None;
+            }
+        }
+        Some(len + 2)
+    }
+
     /// Checks a byte within a line.
     #[inline]
     fn check(&mut self, byte: u8, limits: &HeadLimits) -> Result<(), HeadError> {
@@ -227,7 +253,8 @@ impl HeadScanner {
     }
 }
 
-/// Bytes up to the first control byte, tabs included, as far as whole words go.
+/// Bytes up to the first control byte, tabs included; or up to the end, or less
+/// than a word before it.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
@@ -299,7 +326,9 @@ pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// True if such a list has an element equal to `token` without regard to
 /// case (RFC 9110, section 7.8: protocol names; section 7.6.1: options).
 pub(super) fn has_element(value: &[u8], token: &str) -> bool {
-    elements(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    // Most lists have one.
+    value.eq_ignore_ascii_case(token.as_bytes())
+        || elements(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Sets `slot` to the value of a line that may come once.
@@ -319,6 +348,8 @@ pub(super) fn visible(bytes: &[u8]) -> Option<&str> {
 /// The bytes as a host, with or without a port: nothing that delimits other
 /// parts of a URL (RFC 3986, section 3.2).
 pub(super) fn host(bytes: &[u8]) -> Option<&str> {
-    const DELIMITERS: [char; 11] = ['@', '/', '?', '#', '\\', '"', '<', '>', '{', '}', ','];
-    visible(bytes).filter(|host| !host.contains(DELIMITERS))
+    let delimits = |&b: &u8| {
+        matches!(b, b'@' | b'/' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>' | b'{' | b'}' | b',')
+    };
+    visible(bytes).filter(|_| !bytes.iter().any(delimits))
 }

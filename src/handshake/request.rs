@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::accept_key::{accept_key, is_key};
+use super::accept_key::{ACCEPT_LEN, accept_key, is_key};
 #[cfg(feature = "deflate")]
 use super::build::emit_display;
 use super::build::{
@@ -123,16 +123,9 @@ impl<'a> Request<'a> {
         let config = accept.config.as_ref().unwrap_or(&self.config);
         #[cfg(feature = "deflate")]
         let agreement = self.agree(accept, config);
-        let key = accept_key(self.key);
+        let start = reply_start(&accept_key(self.key));
         append_all(out, |emit| {
-            emit(
-                b"HTTP/1.1 101 Switching Protocols\r\n\
-                Upgrade: websocket\r\n\
-                Connection: Upgrade\r\n\
-                Sec-WebSocket-Accept: ",
-            );
-            emit(&key);
-            emit(b"\r\n");
+            emit(&start);
             if let Some(chosen) = accept.subprotocol {
                 emit_header("Sec-WebSocket-Protocol", chosen, emit);
             }
@@ -222,6 +215,20 @@ impl<'a> Request<'a> {
         })
     }
 }
+
+/// What every reply begins with: the status line, and the headers that are the
+/// same but for the proof.
+fn reply_start(accept: &[u8; ACCEPT_LEN]) -> [u8; REPLY_START.len()] {
+    let mut start = *REPLY_START;
+    let end = start.len() - 2;
+    start[end - ACCEPT_LEN..end].copy_from_slice(accept);
+    start
+}
+
+const REPLY_START: &[u8; 129 - 2] = b"HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 /// The headers that the handshake looks at, collected in one pass.
 #[derive(Default)]
