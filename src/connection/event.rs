@@ -43,7 +43,7 @@ pub enum Event<'b> {
     Failed(ProtocolError),
 }
 
-/// A piece of a text message as it arrived: whole characters, at most 16 KiB.
+/// A piece of a text message as it arrived: whole characters, less than 64 KiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextChunk<'b> {
     pub(super) text: Text<'b>,

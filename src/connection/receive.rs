@@ -135,7 +135,7 @@ impl Receiver {
         let is_text = frame.opcode == Opcode::TEXT;
         let len = frame.len as u64;
         let within_limits = len <= config.max_frame_len && len <= config.max_message_len;
-        if !within_limits || config.max_fragments == 0 || is_text && frame.len > BLOCK {
+        if !within_limits || config.max_fragments == 0 {
             return None;
         }
         let bytes = input.take_behind(frame.start, frame.len);
