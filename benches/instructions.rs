@@ -5,10 +5,10 @@
 //!     cargo bench --bench instructions             # compare with the file
 //!     cargo bench --bench instructions -- --write  # make what is counted the file
 //!
-//! The counts are those of `instructions.tsv`. A row that takes more than the
-//! tolerance beyond its count fails the run; one that takes as much less asks
-//! for a new file. Fewer instructions are not always faster: `benches/compare`
-//! has the clock.
+//! The counts are those of `instructions.tsv`, of x86-64 with AVX2 as valgrind
+//! knows it. A row that takes more than the tolerance beyond its count fails the
+//! run; one that takes as much less asks for a new file. Fewer instructions are
+//! not always faster: `benches/compare` has the clock.
 
 #![allow(missing_docs)] // a program
 
@@ -23,7 +23,7 @@ mod rows;
 
 const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.tsv");
 /// How far a count may be off, in per cent: compilers change a little.
-const TOLERANCE: f64 = 5.0;
+const TOLERANCE: f64 = 6.0;
 /// Set for the run under valgrind: to a part of the names of rows, to profile
 /// those by hand, or to nothing.
 const COUNTED: &str = "SOCKEYE_COUNTED";
@@ -97,7 +97,7 @@ fn compare(counted: &[(String, f64)]) -> ExitCode {
             c if c < -TOLERANCE => "  better: run with --write",
             _ => "",
         };
-        failed |= change.abs() > TOLERANCE;
+        failed |= change > TOLERANCE;
         println!("{name:<44} {before:>12.1} {n:>12.1} {change:>+7.1}%{verdict}");
     }
     failed |= file.lines().count() != counted.len();

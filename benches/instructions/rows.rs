@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use sockeye::frame::{FrameHeader, Opcode};
-use sockeye::handshake::{Accept, Server};
+use sockeye::handshake::{Accept, Client, ClientRequest, Reply, Server};
 use sockeye::{Assembler, Config, Connection, Event, FixedOutput, Input, Output, Seed, mask};
 
 pub struct Row {
@@ -46,6 +46,7 @@ pub fn all() -> Vec<Row> {
     }
     rows.push(handshake("minimal", ""));
     rows.push(handshake("browser", BROWSER));
+    rows.push(handshake_client());
     rows
 }
 
@@ -213,6 +214,39 @@ fn handshake(name: &str, more: &str) -> Row {
                     let request = request.expect("a request").expect("all of it");
                     let ws = request.accept(&Accept::new(), &mut out).expect("accepted");
                     assert!(black_box(ws).is_open());
+                }
+            });
+        }),
+    }
+}
+
+/// From a host's name to an open connection.
+fn handshake_client() -> Row {
+    let config = Arc::new(Config::default());
+    let connect = move |head: &mut Vec<u8>| {
+        let request = ClientRequest::new(false, black_box("example.com"), 80, "/chat");
+        let client = Client::new(request, Seed::from_bytes([7; 32]), config.clone());
+        let client = client.expect("a good request");
+        head.clear();
+        client.write_request(head).expect("there is room");
+        client
+    };
+    let (mut head, mut reply) = (Vec::with_capacity(512), Vec::with_capacity(512));
+    drop(connect(&mut head));
+    let mut server = Server::new(Arc::default());
+    let request = server.receive(&head).expect("a request").expect("all of it");
+    request.accept(&Accept::new(), &mut reply).expect("accepted");
+    Row {
+        name: "handshake/client".into(),
+        operations: 10,
+        work: Box::new(move |measure| {
+            measure(&mut || {
+                for _ in 0..10 {
+                    let mut client = connect(&mut head);
+                    match client.receive(black_box(&reply)) {
+                        Ok(Some(Reply::Accepted(response))) => drop(black_box(response.open())),
+                        other => panic!("{other:?}"),
+                    }
                 }
             });
         }),

@@ -253,8 +253,7 @@ impl HeadScanner {
     }
 }
 
-/// Bytes up to the first control byte, tabs included; or up to the end, or less
-/// than a word before it.
+/// Bytes up to the first control byte, tabs included.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
@@ -273,7 +272,7 @@ fn plain_len(bytes: &[u8]) -> usize {
         }
         len += 8;
     }
-    len
+    len + words.remainder().iter().take_while(|byte| !byte.is_ascii_control()).count()
 }
 
 /// Splits a complete head into its first line and its headers, and checks the
