@@ -97,6 +97,21 @@
 //! made, and never while they are moved; what is made has to reach the wire in
 //! the order in which it was made. Both adapters' `split` do it like that.
 //!
+//! # Streams of HTTP/2 and HTTP/3
+//!
+//! A stream on which [`extended`] has made the handshake is a transport like any
+//! other; `examples/embed_h2.rs` is both ends of it.
+//!
+//! 1. What DATA frames hold is given to the engine as it comes, wherever they
+//!    end; END_STREAM is [`receive_eof`], and so is a reset.
+//! 2. What is to be written waits for the windows of the stream and of the
+//!    connection, and for these instead of the socket.
+//! 3. Not to read means not to enlarge the window of the stream. That of the
+//!    connection is for all streams: let it be as large as theirs together, or
+//!    one that is not read keeps the others from being heard.
+//! 4. To close the transport is END_STREAM on our side; to drop it is a reset with
+//!    [`CANCEL`].
+//!
 //! # Example: a turn
 //!
 //! All of the above for a server's connection on a socket that does not block:
@@ -236,12 +251,14 @@
 //! [`Input`]: crate::Input
 //! [`Instant`]: crate::Instant
 //! [`Server::receive`]: crate::handshake::Server::receive
+//! [`CANCEL`]: crate::handshake::extended::CANCEL
 //! [`abort`]: crate::Connection::abort
 //! [`begin_binary`]: crate::Connection::begin_binary
 //! [`begin_text`]: crate::Connection::begin_text
 //! [`close_deadline`]: crate::Connection::close_deadline
 //! [`close`]: crate::Connection::close
 //! [`closed`]: crate::Connection::closed
+//! [`extended`]: crate::handshake::extended
 //! [`handle_timeout`]: crate::Connection::handle_timeout
 //! [`note_time`]: crate::Connection::note_time
 //! [`receive_eof`]: crate::Connection::receive_eof

@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "time", "utf8",
         ],
     ),
-    ("message", &["close", "connection", "control", "error"]),
+    ("message", &["buf", "close", "connection", "control", "error"]),
     ("handshake", &["buf", "config", "connection", "deflate", "extension", "seed", "time"]),
     (
         "web",
@@ -99,7 +99,7 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("hyper_util", &["tokio"]),
     ("futures_core", &["tokio"]),
     ("futures_sink", &["tokio"]),
-    ("std", &["blocking", "connection", "net", "seed", "time", "tokio"]),
+    ("std", &["blocking", "connection", "mask", "net", "seed", "time", "tokio"]),
 ];
 
 /// The code of each module, without comments and tests.

@@ -238,6 +238,7 @@ fn every_error_says_what_is_wrong_in_words_of_its_own() {
     ]);
     say(&[
         &BuildError::DuplicateSubprotocol,
+        &BuildError::ExtendedConnectDisabled,
         &BuildError::InvalidHeaderName,
         &BuildError::InvalidHeaderValue,
         &BuildError::InvalidHost,

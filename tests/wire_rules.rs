@@ -483,12 +483,76 @@ const RULES: &[(u32, &str, &[&str])] = &[
         "compression can be switched off for a message",
         &["a_choice_is_for_the_next_message_only"],
     ),
+    // HTTP/2 and HTTP/3.
+    (
+        92,
+        "extended CONNECT only once the setting is 1, which never goes back",
+        &[
+            "rule_92_s3_nothing_is_asked_before_the_setting_is_1",
+            "rule_92_s3_the_setting_is_0_or_1_and_never_goes_back_to_0",
+            "rule_92_s3_nothing_is_asked_of_a_server_that_has_not_enabled_it",
+        ],
+    ),
+    (
+        93,
+        ":protocol, :scheme, :path and :authority; no Upgrade, Connection, Host, key or accept",
+        &[
+            "rule_93_s4_every_pseudo_header_is_there_once_and_before_the_rest",
+            "rule_93_s5_connection_specific_fields_are_malformed",
+            "rule_93_s5_keys_and_proofs_are_not_processed",
+            "rule_93_s5_neither_connection_nor_upgrade_nor_host_nor_a_key_is_sent",
+            "rule_93_s5_the_request_is_an_extended_connect_and_has_no_upgrade_in_it",
+        ],
+    ),
+    (
+        94,
+        "a 2xx accepts, and not 101; version, protocol and extensions as ever",
+        &[
+            "rule_94_s5_success_is_a_200_without_proof_and_not_a_101",
+            "rule_94_s5_any_2xx_opens_the_connection_and_needs_no_proof",
+            "rule_94_s5_the_version_is_13_or_ours_is_told",
+            "rule_94_s5_what_was_not_offered_fails",
+        ],
+    ),
+    (
+        95,
+        "masks and frames as ever; borders of DATA frames mean nothing",
+        &[
+            "rule_95_s5_masking_stays_in_force",
+            "rule_95_s5_borders_of_data_frames_mean_nothing",
+            "rule_95_s5_however_data_frames_are_cut_the_answers_are_the_same",
+        ],
+    ),
+    (
+        96,
+        "END_STREAM is FIN; CANCEL and H3_REQUEST_CANCELLED are RST",
+        &[
+            "rule_96_s5_the_end_of_the_stream_is_that_of_tcp",
+            "rule_96_s5_end_stream_is_the_end_of_the_transport",
+            "rule_96_s5_a_reset_is_that_of_tcp_and_of_one_stream_only",
+            "rule_96_s5_who_does_not_end_its_direction_is_reset_with_cancel",
+        ],
+    ),
+    (
+        97,
+        "setting 0x08; an unknown :protocol gets 501",
+        &["rule_97_rfc9220_s3_the_setting_is_0x08_and_an_unknown_protocol_gets_501"],
+    ),
+    (
+        98,
+        "no CONNECT in 0-RTT data",
+        &[
+            "rule_98_rfc8470_s4_a_connect_is_not_for_early_data",
+            "rule_98_rfc8470_s5_1_a_request_in_early_data_is_told_to_come_later",
+            "rule_98_nothing_is_sent_before_the_reply",
+        ],
+    ),
 ];
 
 #[test]
 fn every_wire_rule_has_a_test() {
     let numbers: Vec<u32> = RULES.iter().map(|(number, ..)| *number).collect();
-    assert!(numbers.into_iter().eq(1..=91));
+    assert!(numbers.into_iter().eq(1..=98));
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());

@@ -15,6 +15,9 @@ use crate::extension::is_token;
 pub enum BuildError {
     /// The same subprotocol twice (RFC 6455, section 4.1, item 10).
     DuplicateSubprotocol,
+    /// An extended CONNECT that the server has not enabled (RFC 8441, section
+    /// 3).
+    ExtendedConnectDisabled,
     /// A header name that is not a token.
     InvalidHeaderName,
     /// A header value with a control byte other than a tab.
@@ -45,6 +48,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DuplicateSubprotocol => "the same subprotocol twice",
+            Self::ExtendedConnectDisabled => "the server has not enabled extended CONNECT",
             Self::InvalidHeaderName => "header name that is not a token",
             Self::InvalidHeaderValue => "header value with a control byte",
             Self::InvalidHost => "host that cannot stand in a Host header",

@@ -19,6 +19,8 @@ use super::refusal::{Body, Refusal};
 use super::response::{Response, ResponseError, check_reply, parse_status_line};
 use crate::buf::Output;
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Offers};
 use crate::seed::{KeyGenerator, Seed};
 use crate::time::Instant;
 
@@ -37,12 +39,13 @@ use crate::time::Instant;
 /// ```
 #[derive(Clone)]
 pub struct ClientRequest {
-    host: String,
-    target: String,
-    subprotocols: Vec<String>,
-    headers: Vec<(String, String)>,
+    pub(super) secure: bool,
+    pub(super) host: String,
+    pub(super) target: String,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) headers: Vec<(String, String)>,
     /// The first mistake, told when the request is used.
-    error: Option<BuildError>,
+    pub(super) error: Option<BuildError>,
 }
 
 impl ClientRequest {
@@ -73,6 +76,7 @@ impl ClientRequest {
             _ => None,
         };
         Self {
+            secure,
             host: written,
             target: alloc::format!("{slash}{target}"),
             subprotocols: Vec::new(),
@@ -145,12 +149,19 @@ impl ClientRequest {
 /// Emits the extensions that a client offers.
 fn emit_offers(config: &Config, emit: &mut dyn FnMut(&[u8])) {
     #[cfg(feature = "deflate")]
-    if let Some(deflate) = config.deflate.as_ref().filter(|deflate| !deflate.params.is_empty()) {
+    if let Some(offers) = offers(config) {
         emit(b"Sec-WebSocket-Extensions: ");
-        emit_display(&deflate.offers(), emit);
+        emit_display(&offers, emit);
         emit(b"\r\n");
     }
     let _ = (config, emit);
+}
+
+/// The compression that a client offers.
+#[cfg(feature = "deflate")]
+pub(super) fn offers(config: &Config) -> Option<Offers<'_>> {
+    let deflate = config.deflate.as_ref().filter(|deflate| !deflate.params.is_empty());
+    deflate.map(DeflateConfig::offers)
 }
 
 /// Without header lines: they may be secrets.

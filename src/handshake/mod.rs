@@ -6,6 +6,8 @@
 //!
 //! Both sides are given all bytes received so far, and remember how far they
 //! have looked. The bytes behind the head are frames, and stay the caller's.
+//!
+//! That is for HTTP/1.1. For streams of HTTP/2 and HTTP/3 there is [`extended`].
 
 mod accept_key;
 mod build;
@@ -13,6 +15,7 @@ mod client;
 #[cfg(feature = "std")]
 mod credentials;
 mod deadline;
+pub mod extended;
 mod head;
 #[cfg(feature = "http")]
 mod http;

@@ -25,11 +25,11 @@ use crate::buf::Output;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rejection<'a> {
-    status: u16,
-    headers: Lines<'a>,
+    pub(super) status: u16,
+    pub(super) headers: Lines<'a>,
     /// Headers of ours that callers cannot set.
     own_headers: &'a [(&'a str, &'a str)],
-    body: Cow<'a, str>,
+    pub(super) body: Cow<'a, str>,
 }
 
 impl<'a> Rejection<'a> {
@@ -64,12 +64,7 @@ impl<'a> Rejection<'a> {
     /// [`BuildError::InvalidHeaderValue`], [`BuildError::ReservedHeader`],
     /// [`BuildError::OutputFull`].
     pub fn write(&self, out: &mut (impl Output + ?Sized)) -> Result<(), BuildError> {
-        if !(200..=599).contains(&self.status) {
-            return Err(BuildError::InvalidStatus);
-        }
-        check_headers(&self.headers)?;
-        let has_body = !matches!(self.status, 204 | 304);
-        let has_type = self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("Content-Type"));
+        self.check()?;
         let status = decimal(self.status.into());
         let body_len = decimal(self.body.len() as u64);
         append_all(out, |emit| {
@@ -85,16 +80,34 @@ impl<'a> Rejection<'a> {
             if !self.own_headers.iter().any(|(n, _)| *n == "Connection") {
                 emit_header("Connection", "close", emit);
             }
-            if !has_body {
+            if !self.may_have_body() {
                 return emit(b"\r\n");
             }
-            if !self.body.is_empty() && !has_type {
-                emit_header("Content-Type", "text/plain; charset=utf-8", emit);
+            if let Some(content_type) = self.own_content_type() {
+                emit_header("Content-Type", content_type, emit);
             }
             emit_header("Content-Length", body_len.as_str(), emit);
             emit(b"\r\n");
             emit(self.body.as_bytes());
         })
+    }
+
+    /// Checks what a caller has set.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        if !(200..=599).contains(&self.status) {
+            return Err(BuildError::InvalidStatus);
+        }
+        check_headers(&self.headers)
+    }
+
+    pub(super) fn may_have_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+
+    /// The type of the body, if there is one and the caller has not said.
+    pub(super) fn own_content_type(&self) -> Option<&'static str> {
+        let has_type = self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("Content-Type"));
+        (!self.body.is_empty() && !has_type).then_some("text/plain; charset=utf-8")
     }
 }
 

@@ -91,11 +91,7 @@ impl<'a> Request<'a> {
     ///
     /// [`RequestError::OriginNotAllowed`], which answers 403.
     pub fn check_origin(&self, allowed: &[impl AsRef<str>]) -> Result<(), RequestError> {
-        let is_allowed = |origin| allowed.iter().any(|allowed| allowed.as_ref() == origin);
-        match self.origin {
-            Some(origin) if !is_allowed(origin) => Err(RequestError::OriginNotAllowed),
-            _ => Ok(()),
-        }
+        check_origin(self.origin, allowed)
     }
 
     /// Accepts: appends the reply (section 4.2.2) to `out` and gives the open
@@ -113,16 +109,10 @@ impl<'a> Request<'a> {
         accept: &Accept<'_>,
         out: &mut (impl Output + ?Sized),
     ) -> Result<Connection, BuildError> {
-        if let Some(chosen) = accept.subprotocol {
-            check_subprotocol(chosen)?;
-            if !self.subprotocols().any(|offered| offered == chosen) {
-                return Err(BuildError::SubprotocolNotOffered);
-            }
-        }
-        check_headers(&accept.headers)?;
+        accept.check(self.subprotocols())?;
         let config = accept.config.as_ref().unwrap_or(&self.config);
         #[cfg(feature = "deflate")]
-        let agreement = self.agree(accept, config);
+        let agreement = accept.agree(config, self.headers.all("Sec-WebSocket-Extensions"));
         let start = reply_start(&accept_key(self.key));
         append_all(out, |emit| {
             emit(&start);
@@ -138,23 +128,11 @@ impl<'a> Request<'a> {
             emit_headers(&accept.headers, emit);
             emit(b"\r\n");
         })?;
-        let ws = Connection::server(config.clone());
-        #[cfg(feature = "deflate")]
-        let ws = match agreement {
-            Some(agreement) => ws.with_deflate(agreement.params()),
-            None => ws,
-        };
-        Ok(match accept.subprotocol {
-            Some(chosen) => ws.with_subprotocol(chosen),
-            None => ws,
-        })
-    }
-
-    /// What is agreed on about compression.
-    #[cfg(feature = "deflate")]
-    fn agree(&self, accept: &Accept<'_>, config: &Config) -> Option<Agreement> {
-        let deflate = config.deflate.as_ref().filter(|_| !accept.without_deflate)?;
-        deflate.accept(self.headers.all("Sec-WebSocket-Extensions"))
+        Ok(accept.open(
+            config,
+            #[cfg(feature = "deflate")]
+            agreement,
+        ))
     }
 
     /// Refuses: appends an HTTP reply to `out`. Flush it and close the
@@ -183,19 +161,14 @@ impl<'a> Request<'a> {
         // request message that lacks a Host header field" (RFC 9112, 3.2).
         let host = fields.host.ok_or(RequestError::HostMissing)?;
         let host = head::host(host).ok_or(RequestError::HostInvalid)?;
-        let origin = match fields.origin {
-            Some(origin) => Some(head::visible(origin).ok_or(RequestError::OriginInvalid)?),
-            None => None,
-        };
+        let origin = fields.origin()?;
         if !fields.upgrades {
             return Err(RequestError::UpgradeMissing);
         }
         if !fields.connection_upgrades {
             return Err(RequestError::ConnectionMissing);
         }
-        if fields.version != Some(b"13") {
-            return Err(RequestError::VersionUnsupported);
-        }
+        fields.check_version()?;
         let key = fields.key.ok_or(RequestError::KeyMissing)?;
         if !is_key(key) {
             return Err(RequestError::KeyInvalid);
@@ -230,10 +203,22 @@ const REPLY_START: &[u8; 129 - 2] = b"HTTP/1.1 101 Switching Protocols\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
+/// See [`Request::check_origin`].
+pub(super) fn check_origin(
+    origin: Option<&str>,
+    allowed: &[impl AsRef<str>],
+) -> Result<(), RequestError> {
+    let is_allowed = |origin| allowed.iter().any(|allowed| allowed.as_ref() == origin);
+    match origin {
+        Some(origin) if !is_allowed(origin) => Err(RequestError::OriginNotAllowed),
+        _ => Ok(()),
+    }
+}
+
 /// The headers that the handshake looks at, collected in one pass.
 #[derive(Default)]
-struct Fields<'a> {
-    host: Option<&'a [u8]>,
+pub(super) struct Fields<'a> {
+    pub(super) host: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
@@ -264,7 +249,9 @@ impl List {
 }
 
 impl<'a> Fields<'a> {
-    fn collect(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Self, RequestError> {
+    pub(super) fn collect(
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, RequestError> {
         let mut fields = Self::default();
         for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
@@ -328,6 +315,17 @@ impl<'a> Fields<'a> {
         }
         Ok(fields)
     }
+
+    pub(super) fn origin(&self) -> Result<Option<&'a str>, RequestError> {
+        match self.origin {
+            Some(origin) => head::visible(origin).ok_or(RequestError::OriginInvalid).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn check_version(&self) -> Result<(), RequestError> {
+        if self.version == Some(b"13") { Ok(()) } else { Err(RequestError::VersionUnsupported) }
+    }
 }
 
 /// Method and version of `GET target HTTP/1.1`; gives the target.
@@ -358,7 +356,9 @@ fn parse_request_line(line: &[u8]) -> Result<&str, RequestError> {
 
 /// Authority (of the absolute form), path and query of a target (RFC 9112,
 /// section 3.2).
-fn split_target(target: &str) -> Result<(Option<&str>, &str, Option<&str>), RequestError> {
+pub(super) fn split_target(
+    target: &str,
+) -> Result<(Option<&str>, &str, Option<&str>), RequestError> {
     let invalid = RequestError::TargetInvalid;
     // A fragment is never sent (RFC 6455, section 3).
     if target.contains('#') {
@@ -384,9 +384,9 @@ fn split_target(target: &str) -> Result<(Option<&str>, &str, Option<&str>), Requ
 /// What a server adds to its reply.
 #[derive(Clone, Debug, Default)]
 pub struct Accept<'a> {
-    subprotocol: Option<&'a str>,
-    headers: Lines<'a>,
-    config: Option<Arc<Config>>,
+    pub(super) subprotocol: Option<&'a str>,
+    pub(super) headers: Lines<'a>,
+    pub(super) config: Option<Arc<Config>>,
     #[cfg(feature = "deflate")]
     without_deflate: bool,
 }
@@ -428,6 +428,48 @@ impl<'a> Accept<'a> {
     pub fn without_deflate(mut self) -> Self {
         self.without_deflate = true;
         self
+    }
+
+    /// Checks what a caller has chosen.
+    pub(super) fn check<'o>(
+        &self,
+        mut offered: impl Iterator<Item = &'o str>,
+    ) -> Result<(), BuildError> {
+        if let Some(chosen) = self.subprotocol {
+            check_subprotocol(chosen)?;
+            if !offered.any(|offered| offered == chosen) {
+                return Err(BuildError::SubprotocolNotOffered);
+            }
+        }
+        check_headers(&self.headers)
+    }
+
+    /// What is agreed on about compression.
+    #[cfg(feature = "deflate")]
+    pub(super) fn agree<'o>(
+        &self,
+        config: &Config,
+        offered: impl Iterator<Item = &'o [u8]>,
+    ) -> Option<Agreement> {
+        config.deflate.as_ref().filter(|_| !self.without_deflate)?.accept(offered)
+    }
+
+    /// The connection behind a reply that says the same.
+    pub(super) fn open(
+        &self,
+        config: &Arc<Config>,
+        #[cfg(feature = "deflate")] agreement: Option<Agreement>,
+    ) -> Connection {
+        let ws = Connection::server(config.clone());
+        #[cfg(feature = "deflate")]
+        let ws = match agreement {
+            Some(agreement) => ws.with_deflate(agreement.params()),
+            None => ws,
+        };
+        match self.subprotocol {
+            Some(chosen) => ws.with_subprotocol(chosen),
+            None => ws,
+        }
     }
 }
 

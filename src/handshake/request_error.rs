@@ -106,7 +106,7 @@ impl RequestError {
         Rejection::new(self.status()).own_headers(own_headers).body(body).write(out)
     }
 
-    const fn message(self) -> &'static str {
+    pub(super) const fn message(self) -> &'static str {
         match self {
             Self::BodyNotAllowed => "request with a body",
             Self::ConnectionMissing => "no Upgrade in Connection",

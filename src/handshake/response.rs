@@ -28,9 +28,9 @@ pub struct Response<'a> {
 /// What the two ends have agreed on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settled<'a> {
-    subprotocol: Option<&'a str>,
+    pub(super) subprotocol: Option<&'a str>,
     #[cfg(feature = "deflate")]
-    deflate: Option<Params>,
+    pub(super) deflate: Option<Params>,
 }
 
 impl<'a> Response<'a> {
@@ -69,13 +69,42 @@ impl<'a> Response<'a> {
 
     /// The open connection.
     pub fn open(self) -> Connection {
-        let ws = Connection::new(Some(self.keys), self.config);
+        self.settled.open(self.keys, self.config)
+    }
+}
+
+impl<'a> Settled<'a> {
+    /// Items 5 and 6 of section 4.1: what the reply has chosen was offered.
+    pub(super) fn check<'v>(
+        subprotocol: Option<&'a [u8]>,
+        extensions: impl Iterator<Item = &'v [u8]>,
+        offered: &[String],
+        config: &Config,
+    ) -> Result<Self, ResponseError> {
+        // Item 6: one of those offered, to the letter; or none.
+        let subprotocol = match subprotocol.map(core::str::from_utf8) {
+            None => None,
+            Some(Ok(chosen)) if offered.iter().any(|o| o == chosen) => Some(chosen),
+            Some(_) => return Err(ResponseError::SubprotocolNotOffered),
+        };
+        #[cfg(not(feature = "deflate"))]
+        let _ = (config, no_extensions(extensions)?);
+        Ok(Self {
+            subprotocol,
+            #[cfg(feature = "deflate")]
+            deflate: check_extensions(extensions, config)?,
+        })
+    }
+
+    /// The client's end of what was agreed on.
+    pub(super) fn open(self, keys: Box<KeyGenerator>, config: Arc<Config>) -> Connection {
+        let ws = Connection::new(Some(keys), config);
         #[cfg(feature = "deflate")]
-        let ws = match self.settled.deflate {
+        let ws = match self.deflate {
             Some(params) => ws.with_deflate(params),
             None => ws,
         };
-        match self.settled.subprotocol {
+        match self.subprotocol {
             Some(chosen) => ws.with_subprotocol(chosen),
             None => ws,
         }
@@ -139,37 +168,25 @@ pub(super) fn check_reply<'a>(
     if accept != Some(expected) {
         return Err(ResponseError::AcceptInvalid);
     }
-    // Item 6: one of those offered, to the letter; or none.
-    let subprotocol = match subprotocol.map(core::str::from_utf8) {
-        None => None,
-        Some(Ok(chosen)) if offered.iter().any(|o| o == chosen) => Some(chosen),
-        Some(_) => return Err(ResponseError::SubprotocolNotOffered),
-    };
-    #[cfg(not(feature = "deflate"))]
-    let _ = (config, no_extensions(headers)?);
-    Ok(Settled {
-        subprotocol,
-        #[cfg(feature = "deflate")]
-        deflate: check_extensions(headers, config)?,
-    })
+    Settled::check(subprotocol, headers.all(EXTENSIONS), offered, config)
 }
 
 /// Item 5: no extension but one that was offered.
 #[cfg(feature = "deflate")]
-fn check_extensions(
-    headers: Headers<'_>,
+fn check_extensions<'v>(
+    values: impl Iterator<Item = &'v [u8]>,
     config: &Config,
 ) -> Result<Option<Params>, ResponseError> {
-    let Some(deflate) = &config.deflate else { return no_extensions(headers).map(|()| None) };
-    deflate.confirm(headers.all(EXTENSIONS)).map_err(|error| match error {
+    let Some(deflate) = &config.deflate else { return no_extensions(values).map(|()| None) };
+    deflate.confirm(values).map_err(|error| match error {
         InvalidReply::Parameters => ResponseError::ExtensionParameters,
         _ => ResponseError::ExtensionNotOffered,
     })
 }
 
 /// Item 5: none was offered.
-fn no_extensions(headers: Headers<'_>) -> Result<(), ResponseError> {
-    match headers.all(EXTENSIONS).flat_map(extension::parse).next() {
+fn no_extensions<'v>(values: impl Iterator<Item = &'v [u8]>) -> Result<(), ResponseError> {
+    match values.flat_map(extension::parse).next() {
         None => Ok(()),
         Some(_) => Err(ResponseError::ExtensionNotOffered),
     }
