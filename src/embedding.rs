@@ -2,7 +2,18 @@
 //!
 //! A [`Connection`](crate::Connection) moves no bytes, reads no clock and starts
 //! no task: it fits into whatever does. What a loop around it has to do is on
-//! this page. `examples/embed_mio.rs` is a server that does it.
+//! this page. These do it, in `examples/`, and are there to be taken apart:
+//!
+//! | example | what is around the engine |
+//! |---|---|
+//! | `embed_mio.rs` | readiness, on any system: a server with one thread, whose buffers all clients share |
+//! | `embed_io_uring.rs` | completions, on Linux: the same server, where the kernel picks the buffer that it reads into |
+//! | `embed_smol.rs` | streams of `futures-io`: the same server, with a task for each client and still a buffer for each thread |
+//! | `embed_threads.rs` | blocking sockets: the adapter's `split`, in a room where all hear what one says |
+//! | `no_std/` | nothing: two functions for the bytes, a counter for the time, memory of fixed size |
+//!
+//! The first three differ in how they wait and move bytes. What they have in
+//! common, a client without its socket, is `embed/session.rs`.
 //!
 //! # From the network to the application
 //!

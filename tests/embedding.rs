@@ -5,9 +5,13 @@
 mod common;
 mod processes;
 mod sockets;
+#[cfg(target_os = "linux")]
+mod victim;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -19,15 +23,54 @@ use sockeye::net::Endpoint;
 use sockeye::{CloseCode, Config};
 
 /// Servers that send every message back.
-const SERVERS: &[&str] = &["embed_mio"];
+const SERVERS: &[&str] = &["embed_io_uring", "embed_mio", "embed_smol"];
 
+/// Runs a test of each server, at the same time.
 #[track_caller]
 fn each_server(test: impl Fn(u16) + Copy + Send + 'static) {
-    for name in SERVERS {
-        let server = Server::start(name, &[]);
-        let port = server.port;
-        bounded(move || test(port));
+    each_with(&[], move |server| test(server.port));
+}
+
+/// With these arguments behind its address.
+#[track_caller]
+fn each_with(args: &'static [&'static str], test: impl Fn(Server) + Copy + Send + 'static) {
+    let start = |name: &str| {
+        let mut command = Command::new(example(name));
+        Server::or_end(command.arg("127.0.0.1:0").args(args))
+    };
+    let all: Vec<_> = SERVERS
+        .iter()
+        .filter_map(|name| match start(name) {
+            Ok(server) => Some((name, Task::start(move || test(server)))),
+            Err(ended) => {
+                assert_refused(name, &ended);
+                None
+            }
+        })
+        .collect();
+    // All of them, whatever becomes of the first: a server that nobody waits for
+    // would outlive its test.
+    let outcomes: Vec<_> = all
+        .into_iter()
+        .map(|(name, test)| (name, catch_unwind(AssertUnwindSafe(|| test.join()))))
+        .collect();
+    for (name, outcome) in outcomes {
+        outcome.unwrap_or_else(|panic| {
+            eprintln!("of {name}:");
+            resume_unwind(panic)
+        });
     }
+}
+
+/// A kernel may have no io_uring for us. Then the example says so, which is all of
+/// it that can be tested here; and that is said past the test harness.
+#[track_caller]
+fn assert_refused(name: &str, ended: &Ended) {
+    assert_eq!(name, "embed_io_uring", "{ended:?}");
+    let reason = if cfg!(target_os = "linux") { "the kernel refuses" } else { "another system" };
+    ended.assert_failed(2, reason);
+    let loud = format!("NOT TESTED, but for its refusal: {}", ended.stderr);
+    std::io::stderr().write_all(loud.as_bytes()).unwrap();
 }
 
 fn connect_with(port: u16, set: impl FnOnce(&mut Config)) -> WebSocket<Stream> {
@@ -171,6 +214,18 @@ fn s7_1_7_a_client_that_breaks_a_rule_is_hung_up_on_whatever_else_it_sends() {
     });
 }
 
+/// To close a socket with something left to be read makes the kernel send a reset.
+#[test]
+fn a_client_that_talks_on_after_its_violation_still_hears_what_was_wrong() {
+    each_server(|port| {
+        let mut peer = open(port);
+        let frames = binary([7; 60_000]).masked().repeat(20);
+        peer.send_bytes([&[0x83, 0x80, 0, 0, 0, 0], &frames[..]].concat());
+        peer.expect([close(1002, "")]);
+        peer.expect_eof();
+    });
+}
+
 #[test]
 fn a_client_that_has_no_more_to_say_hears_the_last_answers() {
     each_server(|port| {
@@ -209,6 +264,96 @@ fn clients_may_come_and_go_and_break_off() {
         }
         assert_serves(port);
     });
+}
+
+/// However much is sent to a client that reads nothing, and by how many, what
+/// waits for it is bounded.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_waits_for_clients_that_read_nothing_takes_bounded_memory() {
+    each_with(&[], |server| {
+        let port = server.port;
+        assert_serves(port);
+        let memory = victim::Memory::of(server.id());
+        let stuck: Vec<_> = (0..20).map(|_| open(port)).collect();
+        let floods: Vec<_> = stuck.iter().map(Peer::another).collect();
+        let floods: Vec<_> = floods
+            .into_iter()
+            .map(|mut peer| {
+                let frame = binary([7; 30_000]).masked();
+                let (max, stalled) = (STUCK, victim::STALLED);
+                Task::start(move || victim::flood(&mut peer.stream, &frame, max, stalled))
+            })
+            .collect();
+        let taken: usize = floods.into_iter().map(Task::join).sum();
+        assert!(taken < 20 * STUCK, "all of it was taken");
+        assert_serves(port);
+        // A megabyte each: what one turn has read, and as much again in the room
+        // for it; far less than what is held back.
+        let growth = memory.growth();
+        println!("{growth} KiB for {taken} bytes that were taken");
+        assert!(growth <= 20 * 1024, "grew by {growth} KiB for {taken} bytes");
+    });
+}
+
+#[test]
+fn a_client_that_is_silent_is_asked_if_it_is_there_and_then_given_up() {
+    each_with(&["1"], |server| {
+        let mut silent = open(server.port);
+        let (first, payload) = silent.frame();
+        assert_eq!(first, 0x80 | PING);
+        silent.send([pong(payload)]);
+        assert_eq!(silent.frame().0, 0x80 | PING);
+        // It answers nothing to that, and is told so.
+        let (first, payload) = silent.frame();
+        assert_eq!((first, &payload[..2]), (0x80 | CLOSE, &1011_u16.to_be_bytes()[..]));
+        silent.expect_eof();
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn who_is_there_when_the_server_ends_is_told_so_and_may_answer() {
+    each_with(&[], |server| {
+        let port = server.port;
+        let (mut idle, mut busy, mut rude) = (open(port), open(port), open(port));
+        let mut opening = peer(port);
+        opening.send_bytes("GET / HTTP/1.1\r\n");
+        busy.send([text("before")]);
+        busy.expect([text("before")]);
+        busy.send_bytes(&binary([7; 100]).masked()[..50]);
+        // What has come before is known to have: each of them has its turn.
+        idle.send([ping("?")]);
+        idle.expect([pong("?")]);
+        server.signal("TERM");
+        for peer in [&mut idle, &mut busy, &mut rude] {
+            peer.expect([close(1001, "")]);
+        }
+        assert!(opening.head().starts_with("HTTP/1.1 503 "));
+        // It goes nowhere, but is no error either.
+        busy.send_bytes(&binary([7; 100]).masked()[50..]);
+        for peer in [&mut idle, &mut busy] {
+            peer.send([close(1001, "")]);
+            peer.expect_eof();
+        }
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it still listens");
+        // Who does not answer is waited for, but not for ever.
+        let ended = server.ended();
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+        drop(rude);
+    });
+}
+
+#[test]
+fn arguments_that_are_no_good_are_said_to_be() {
+    for name in SERVERS {
+        for args in [&["127.0.0.1:0", "x"][..], &["127.0.0.1:0", "1", "2"]] {
+            let ended = Ended::of(Command::new(example(name)).args(args));
+            let is_linux = cfg!(target_os = "linux") || *name != "embed_io_uring";
+            ended.assert_failed(if is_linux { 1 } else { 2 }, name);
+        }
+    }
 }
 
 // ---- a room -----------------------------------------------------------------------

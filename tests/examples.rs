@@ -528,16 +528,3 @@ fn echo_client_gives_up_within_20_seconds_on_a_server_that_says_nothing() {
         assert!(came.is_ok(), "the client has gone");
     });
 }
-
-// ---- another runtime ---------------------------------------------------------------
-
-#[cfg(feature = "tokio")]
-#[test]
-fn smol_echo_needs_no_tokio_runtime() {
-    let ended = Ended::of(Command::new(example("smol_echo")).arg("h\u{e9} \u{1f41f}"));
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (Some(0), "h\u{e9} \u{1f41f}\n"),
-        "{ended:?}"
-    );
-}

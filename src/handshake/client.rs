@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::net::Ipv6Addr;
 use core::ops::Range;
 
@@ -61,9 +61,12 @@ impl ClientRequest {
     pub fn new(secure: bool, host: &str, port: u16, target: &str) -> Self {
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let is_ipv6 = bare.parse::<Ipv6Addr>().is_ok();
-        let mut written = if is_ipv6 { alloc::format!("[{bare}]") } else { host.into() };
+        // Without `format!`: the `alloc` that comes with a system's target has it
+        // compiled to unwind, and does not link where there is no std to do that.
+        let mut written = if is_ipv6 { ["[", bare, "]"].concat() } else { host.into() };
         if port != if secure { 443 } else { 80 } {
-            written.push_str(&alloc::format!(":{port}"));
+            // A `String` takes everything.
+            let _ = write!(written, ":{port}");
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
         let target_ok = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
@@ -78,7 +81,7 @@ impl ClientRequest {
         Self {
             secure,
             host: written,
-            target: alloc::format!("{slash}{target}"),
+            target: [slash, target].concat(),
             subprotocols: Vec::new(),
             headers: Vec::new(),
             error,

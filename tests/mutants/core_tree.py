@@ -52,7 +52,7 @@ def tests():
 def manifest():
     """The package without what only the tests of the adapters need."""
     sections = re.split(r"^(?=\[)", (ROOT / "Cargo.toml").read_text(), flags=re.M)
-    left_out = ("[dev-dependencies]", "[[example]]", "[[bench]]", "[profile", "[lints")
+    left_out = ("[dev-dependencies]", "[target.", "[[example]]", "[[bench]]", "[profile", "[lints")
     return "".join(s for s in sections if not s.startswith(left_out)) + PROFILE
 
 

@@ -91,7 +91,7 @@ pub struct Server {
     pub port: u16,
     /// What it says about what goes wrong.
     pub complaints: mpsc::Receiver<String>,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -99,7 +99,14 @@ impl Server {
         Self::of(Command::new(example(name)).arg("127.0.0.1:0").args(args))
     }
 
+    #[track_caller]
     pub fn of(command: &mut Command) -> Self {
+        Self::or_end(command).unwrap_or_else(|ended| panic!("where? {ended:?}"))
+    }
+
+    /// A server, or what it said when it ended without being one.
+    #[track_caller]
+    pub fn or_end(command: &mut Command) -> Result<Self, Ended> {
         let mut process = Process::start(command);
         let (say, complaints) = mpsc::channel();
         let stderr = BufReader::new(process.0.stderr.take().unwrap());
@@ -116,10 +123,35 @@ impl Server {
             (line, stdout)
         })
         .join();
+        if line.is_empty() {
+            let status = process.0.wait().unwrap().code();
+            let stderr = complaints.into_iter().map(|line| line + "\n").collect();
+            return Err(Ended { status, stdout: line, stderr });
+        }
         let port = line.trim_end().rsplit_once("://127.0.0.1:");
         let port = port.and_then(|(_, port)| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("where? {line:?}"));
-        Self { process, port, complaints, _stdout: stdout }
+        Ok(Self { process, port, complaints, stdout })
+    }
+
+    /// Sends it a signal: TERM asks it to end, as a service manager does.
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for its end: what it said, and its exit status.
+    #[track_caller]
+    pub fn ended(self) -> Ended {
+        let Self { mut process, complaints, stdout, .. } = self;
+        let end = move || {
+            let status = process.0.wait().unwrap().code();
+            let stdout = all_of(stdout)();
+            let stderr = complaints.into_iter().map(|line| line + "\n").collect();
+            Ended { status, stdout, stderr }
+        };
+        Task::start(end).join()
     }
 
     /// Of its process.

@@ -282,14 +282,14 @@ impl Good {
 }
 
 /// The memory of a process, in KiB: at first, and at most since then.
-struct Memory {
+pub struct Memory {
     id: u32,
     first: u64,
     most: u64,
 }
 
 impl Memory {
-    fn of(id: u32) -> Self {
+    pub fn of(id: u32) -> Self {
         // The system's own peak counts from here.
         fs::write(format!("/proc/{id}/clear_refs"), "5").unwrap();
         let mut memory = Self { id, first: 0, most: 0 };
@@ -303,7 +303,7 @@ impl Memory {
         self.most = self.most.max(self.field("VmHWM")).max(self.field("VmRSS"));
     }
 
-    fn growth(mut self) -> u64 {
+    pub fn growth(mut self) -> u64 {
         self.look();
         self.most.saturating_sub(self.first)
     }
