@@ -1,0 +1,2 @@
+// The header in a C++ program.
+#include "header_only.c"
