@@ -21,14 +21,28 @@
 #[inline]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let next = turned(key, data.len());
-    let (blocks, rest) = data.split_at_mut(data.len() / BLOCK * BLOCK);
-    #[cfg(feature = "simd")]
-    if blocks.len() >= dispatched::MIN_LEN {
-        dispatched::apply_blocks(blocks, key);
+    if data.len() < LONG {
+        apply_short(data, key);
     } else {
-        apply_blocks(blocks, key);
+        long::apply(data, key);
     }
-    #[cfg(not(feature = "simd"))]
+    next
+}
+
+/// Copies `from` to `to`, which is as long, masked on the way: one pass where
+/// a copy and [`apply`] are two.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+    if from.len() < LONG {
+        copy_short(from, to, key);
+    } else {
+        long::copy(from, to, key);
+    }
+}
+
+#[inline]
+fn apply_short(data: &mut [u8], key: [u8; 4]) {
+    let (blocks, rest) = data.split_at_mut(data.len() / BLOCK * BLOCK);
     apply_blocks(blocks, key);
     match rest.len() {
         0 => {}
@@ -41,23 +55,13 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
         8..16 => u64::apply(rest, key),
         _ => u128::apply(rest, key),
     }
-    next
 }
 
-/// Copies `from` to `to`, which is as long, masked on the way: one pass where
-/// a copy and [`apply`] are two.
 #[inline]
-pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+fn copy_short(from: &[u8], to: &mut [u8], key: [u8; 4]) {
     let blocks = from.len() / BLOCK * BLOCK;
     let (from, from_rest) = from.split_at(blocks);
     let (to, to_rest) = to.split_at_mut(blocks);
-    #[cfg(feature = "simd")]
-    if blocks >= dispatched::MIN_LEN {
-        dispatched::copy_blocks(from, to, key);
-    } else {
-        copy_blocks(from, to, key);
-    }
-    #[cfg(not(feature = "simd"))]
     copy_blocks(from, to, key);
     match from_rest.len() {
         0 => {}
@@ -101,34 +105,83 @@ fn copy_blocks(from: &[u8], to: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// The same loops, compiled for each set of vector instructions.
+/// Bytes of a payload from which on it is worth a call.
+const LONG: usize = 256;
+
+#[cfg(not(feature = "simd"))]
+mod long {
+    #[inline(never)]
+    pub(super) fn apply(data: &mut [u8], key: [u8; 4]) {
+        super::apply_short(data, key);
+    }
+
+    #[inline(never)]
+    pub(super) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+        super::copy_short(from, to, key);
+    }
+}
+
+/// Long payloads, with the widest vectors that the processor has. Four at a
+/// time: a loop of few instructions can happen to lie where the processor is
+/// slow to fetch them.
 #[cfg(feature = "simd")]
-mod dispatched {
-    use fearless_simd::{Level, Simd, dispatch};
+mod long {
+    use fearless_simd::{Level, Simd, SimdBase, dispatch};
     use std::sync::LazyLock;
 
-    /// Bytes from which on it is worth the call.
-    pub(super) const MIN_LEN: usize = 256;
+    /// Bytes from which on vectors that do not cross lines of the cache are
+    /// worth a beginning by other means.
+    const ALIGNED: usize = 4 << 10;
+    const LINE: usize = 64;
 
     /// Finding out takes long.
     static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
 
     #[inline(never)]
-    pub(super) fn apply_blocks(data: &mut [u8], key: [u8; 4]) {
-        #[inline(always)]
-        fn with<S: Simd>(_: S, data: &mut [u8], key: [u8; 4]) {
-            super::apply_blocks(data, key);
-        }
-        dispatch!(*LEVEL, simd => with(simd, data, key));
+    pub(super) fn apply(data: &mut [u8], key: [u8; 4]) {
+        let start = match data.len() {
+            ALIGNED.. => data.as_ptr().align_offset(LINE).min(LINE),
+            _ => 0,
+        };
+        let (start, data) = data.split_at_mut(start);
+        let key = super::apply(start, key);
+        dispatch!(*LEVEL, simd => apply_with(simd, data, key));
     }
 
     #[inline(never)]
-    pub(super) fn copy_blocks(from: &[u8], to: &mut [u8], key: [u8; 4]) {
-        #[inline(always)]
-        fn with<S: Simd>(_: S, from: &[u8], to: &mut [u8], key: [u8; 4]) {
-            super::copy_blocks(from, to, key);
+    pub(super) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
+        dispatch!(*LEVEL, simd => copy_with(simd, from, to, key));
+    }
+
+    #[inline(always)]
+    fn apply_with<S: Simd>(simd: S, data: &mut [u8], key: [u8; 4]) {
+        let wide = super::repeat::<LINE>(key);
+        let len = S::u8s::LEN;
+        let vector = S::u8s::from_slice(simd, &wide[..len]);
+        let mut fours = data.chunks_exact_mut(4 * len);
+        for four in &mut fours {
+            let (ab, cd) = four.split_at_mut(2 * len);
+            let ((a, b), (c, d)) = (ab.split_at_mut(len), cd.split_at_mut(len));
+            (S::u8s::from_slice(simd, a) ^ vector).store_slice(a);
+            (S::u8s::from_slice(simd, b) ^ vector).store_slice(b);
+            (S::u8s::from_slice(simd, c) ^ vector).store_slice(c);
+            (S::u8s::from_slice(simd, d) ^ vector).store_slice(d);
         }
-        dispatch!(*LEVEL, simd => with(simd, from, to, key));
+        super::apply_short(fours.into_remainder(), key);
+    }
+
+    #[inline(always)]
+    fn copy_with<S: Simd>(simd: S, from: &[u8], to: &mut [u8], key: [u8; 4]) {
+        let wide = super::repeat::<LINE>(key);
+        let len = S::u8s::LEN;
+        let vector = S::u8s::from_slice(simd, &wide[..len]);
+        let (mut from, mut to) = (from.chunks_exact(4 * len), to.chunks_exact_mut(4 * len));
+        for (from, to) in (&mut from).zip(&mut to) {
+            for (from, to) in from.chunks_exact(len).zip(to.chunks_exact_mut(len)) {
+                (S::u8s::from_slice(simd, from) ^ vector).store_slice(to);
+            }
+        }
+        super::copy_short(from.remainder(), to.into_remainder(), key);
     }
 }
 

@@ -18,6 +18,7 @@ impl Connection {
     ///
     /// [`SendError::Closed`], [`SendError::FragmentInProgress`],
     /// [`SendError::OutputFull`].
+    #[inline]
     pub fn send_text(
         &mut self,
         text: &str,
@@ -32,6 +33,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`send_text`](Self::send_text).
+    #[inline]
     pub fn send_binary(
         &mut self,
         data: &[u8],
@@ -40,7 +42,7 @@ impl Connection {
         self.message(MessageKind::Binary, data, out)
     }
 
-    #[inline]
+    #[inline(always)] // with the kind known
     fn message(
         &mut self,
         kind: MessageKind,

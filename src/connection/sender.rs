@@ -8,7 +8,7 @@ use super::event::MessageKind;
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, encoded_len};
+use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, Start, encoded_len};
 use crate::mask;
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
@@ -60,33 +60,22 @@ impl Sender {
         if !out.has_room(needed) {
             return Err(SendError::OutputFull { needed });
         }
-        self.write(FrameHeader::new(fin, opcode, None, payload.len() as u64), payload, out);
-        Ok(())
-    }
-
-    /// Appends one frame that there is room for, masked by a client.
-    #[inline]
-    fn write(&mut self, mut header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
-        // Most frames are short, and a header of known length is a store.
-        let Some(key) = self.next_key() else {
-            match header.short() {
-                Some(bytes) => out.append(&bytes),
-                None => out.append(header.encode().as_bytes()),
-            };
-            out.append(payload);
-            return;
-        };
-        match header.short() {
-            Some([first, second]) => {
-                let [a, b, c, d] = key;
-                out.append(&[first, second | MASK, a, b, c, d]);
+        // A header of known length is a store, and most frames have a short one.
+        let header = FrameHeader::new(fin, opcode, None, payload.len() as u64);
+        match (header.start(), self.next_key()) {
+            (Start::Short(start), None) => append_plain(start, payload, out),
+            (Start::Medium(start), None) => append_plain(start, payload, out),
+            (Start::Short([a, b]), Some(key)) => {
+                let [k, l, m, n] = key;
+                append_masked([a, b | MASK, k, l, m, n], payload, key, out);
             }
-            None => {
-                header.mask = Some(key);
-                out.append(header.encode().as_bytes());
+            (Start::Medium([a, b, c, d]), Some(key)) => {
+                let [k, l, m, n] = key;
+                append_masked([a, b | MASK, c, d, k, l, m, n], payload, key, out);
             }
+            (Start::Long, key) => write_long(FrameHeader { mask: key, ..header }, payload, out),
         }
-        out.append_masked(payload, key);
+        Ok(())
     }
 
     /// Appends a message of one frame.
@@ -151,7 +140,8 @@ impl Sender {
             let mut header = FrameHeader::new(fin, opcode, None, bytes.len() as u64);
             // RFC 7692, section 6: of the first frame only.
             header.rsv = if begins && made.is_some() { RSV1 } else { 0 };
-            self.write(header, bytes, out);
+            header.mask = self.next_key();
+            write_long(header, bytes, out);
             if fin {
                 deflation.end_message();
             }
@@ -254,6 +244,35 @@ impl Sender {
 
     pub(super) fn check_no_message(&self) -> Result<(), SendError> {
         if self.message.is_some() { Err(SendError::FragmentInProgress) } else { Ok(()) }
+    }
+}
+
+#[inline]
+fn append_plain<const N: usize>(start: [u8; N], payload: &[u8], out: &mut (impl Output + ?Sized)) {
+    out.append(&start);
+    out.append(payload);
+}
+
+#[inline]
+fn append_masked<const N: usize>(
+    start: [u8; N],
+    payload: &[u8],
+    key: [u8; 4],
+    out: &mut (impl Output + ?Sized),
+) {
+    out.append(&start);
+    out.append_masked(payload, key);
+}
+
+/// Appends a frame with any header.
+#[inline(never)]
+fn write_long(header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
+    out.append(header.encode().as_bytes());
+    match header.mask {
+        Some(key) => out.append_masked(payload, key),
+        None => {
+            out.append(payload);
+        }
     }
 }
 

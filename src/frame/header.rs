@@ -65,12 +65,19 @@ impl FrameHeader {
         Self { fin, rsv: 0, opcode, mask, len }
     }
 
-    /// The first two bytes, without [`MASK`], if there is no more to the
-    /// length: of a payload of at most 125 bytes.
+    /// The bytes in front of the masking key, without [`MASK`].
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // at most 125
-    pub(crate) fn short(&self) -> Option<[u8; 2]> {
-        (self.len < u64::from(LEN_16)).then(|| [self.first_byte(), self.len as u8])
+    #[allow(clippy::cast_possible_truncation)] // each arm holds only what fits
+    pub(crate) fn start(&self) -> Start {
+        let first = self.first_byte();
+        match self.len {
+            0..=125 => Start::Short([first, self.len as u8]),
+            126..=0xFFFF => {
+                let [high, low] = (self.len as u16).to_be_bytes();
+                Start::Medium([first, LEN_16, high, low])
+            }
+            _ => Start::Long,
+        }
     }
 
     #[inline]
@@ -111,6 +118,14 @@ impl FrameHeader {
         }
         EncodedHeader { bytes, len: len as u8 }
     }
+}
+
+/// A header by the length of its length.
+pub(crate) enum Start {
+    Short([u8; 2]),
+    Medium([u8; 4]),
+    /// The length has eight bytes.
+    Long,
 }
 
 /// Bytes that the header of a frame with this much payload takes: 2, 4 or 10,

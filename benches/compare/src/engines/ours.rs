@@ -19,8 +19,10 @@ use crate::frames::{Content, Kind};
 use crate::memory::handshake::{KEY_BYTES, Responder};
 use crate::pipe::{Pipe, Sink};
 
-/// Bytes of a read: a frame of 64 KiB, and a little.
-const READ_LEN: usize = 66 << 10;
+/// Bytes of a read; what the engine leaves is at most a header.
+const READ_LEN: usize = 64 << 10;
+/// The same where large messages come: what is behind these has room of its own.
+const FIRST_LEN: usize = 16 << 10;
 /// Compressed messages are inflated into so much at a time.
 const SCRATCH_LEN: usize = 16 << 10;
 /// From here on a payload is written from where it is, as in the adapters.
@@ -130,13 +132,15 @@ struct Whole<const READ: usize> {
     assembler: Assembler,
     pipe: Pipe,
     out: Vec<u8>,
+    /// Bytes of the next read.
+    read_len: usize,
 }
 
 impl<const READ: usize> Whole<READ> {
     fn new(setup: &Setup) -> Self {
         let (ws, assembler) = (connection(setup), Assembler::new());
         drop(Lent::new(&self::READ, READ));
-        Self { ws, assembler, pipe: setup.pipe(), out: Vec::new() }
+        Self { ws, assembler, pipe: setup.pipe(), out: Vec::new(), read_len: READ }
     }
 }
 
@@ -154,14 +158,20 @@ impl<const READ: usize> Receive for Whole<READ> {
                     visit.message(kind(message.kind()), message.as_bytes());
                     self.assembler.put_buffer(message.into_buffer());
                     received += 1;
+                    self.read_len = FIRST_LEN;
                 }
                 continue;
             }
-            let len = self.pipe.read(&mut lent.memory[..READ]).expect("memory");
+            let len = self.pipe.read(&mut lent.memory[..self.read_len]).expect("memory");
+            self.read_len = READ;
             let mut input = Input::new(&mut lent.memory[..len]);
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
                 match self.assembler.push(event) {
                     Some(Incoming::Message(message)) => {
+                        // The next will be as large.
+                        if message.as_bytes().len() > READ_LEN / 2 {
+                            self.read_len = FIRST_LEN;
+                        }
                         visit.message(kind(message.kind()), message.as_bytes());
                         self.assembler.put_buffer(message.into_buffer());
                         received += 1;
@@ -234,7 +244,7 @@ impl Receive for Compressed {
     fn receive(&mut self, messages: u64, visit: &mut impl Visit) {
         let (mut read, mut scratch) =
             (Lent::new(&READ, READ_LEN), Lent::new(&SCRATCH, SCRATCH_LEN));
-        let Whole { ws, assembler, pipe, out } = &mut self.0;
+        let Whole { ws, assembler, pipe, out, .. } = &mut self.0;
         let mut received = 0;
         while received < messages {
             let len = pipe.read(&mut read.memory).expect("memory");
