@@ -274,3 +274,32 @@ pub fn apply_by_definition(data: &mut [u8], key: [u8; 4]) {
 fn repeat<const N: usize>(key: [u8; 4]) -> [u8; N] {
     core::array::from_fn(|i| key[i & 3])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Lengths about every border of the code above, at all places relative to
+    /// a line of the cache.
+    #[test]
+    fn both_ways_mask_as_the_definition_does() {
+        let lens = (0..600).chain(4090..4110).chain([16_390, 70_001]);
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for len in lens {
+            let plain: Vec<u8> = (0..len + 64).map(|i| (i * 31 % 251) as u8).collect();
+            for at in [0, 1, 6, 8, 14, 33, 63] {
+                let plain = &plain[at..at + len];
+                let mut expected = plain.to_vec();
+                apply_by_definition(&mut expected, key);
+                let mut masked = alloc::vec![0; len + at];
+                copy(plain, &mut masked[at..], key);
+                assert_eq!(masked[at..], expected, "copied: {len} bytes from {at}");
+                masked[at..].copy_from_slice(plain);
+                let next = apply(&mut masked[at..], key);
+                assert_eq!(masked[at..], expected, "in place: {len} bytes from {at}");
+                assert_eq!(next, core::array::from_fn(|i| key[(len + i) % 4]));
+            }
+        }
+    }
+}
