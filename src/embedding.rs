@@ -10,6 +10,7 @@
 //! | `embed_io_uring.rs` | completions, on Linux: the same server, where the kernel picks the buffer that it reads into |
 //! | `embed_smol.rs` | streams of `futures-io`: the same server, with a task for each client and still a buffer for each thread |
 //! | `embed_threads.rs` | blocking sockets: the adapter's `split`, in a room where all hear what one says |
+//! | `embed_h2.rs` | the streams of HTTP/2, with `h2`: both ends, many connections on one transport |
 //! | `no_std/` | nothing: two functions for the bytes, a counter for the time, memory of fixed size |
 //!
 //! The first three differ in how they wait and move bytes. What they have in
@@ -39,7 +40,10 @@
 //! Chunks are the fastest way through messages that are long or in fragments,
 //! and the only one whose memory does not grow with them. Whole messages are
 //! made of them by an [`Assembler`](crate::Assembler), which copies nothing of
-//! those that came in one piece.
+//! those that came in one piece. Of a large binary message it names the place
+//! where the next bytes are to be read to ([`room`]), so that they are not copied
+//! either; then it is best to read little, some 16 KiB, where the next message
+//! may begin.
 //!
 //! # From the application to the network
 //!
@@ -279,4 +283,5 @@
 //! [`should_close_transport`]: crate::Connection::should_close_transport
 //! [`wants_room`]: crate::Connection::wants_room
 //! [`wants_scratch`]: crate::Connection::wants_scratch
+//! [`room`]: crate::Assembler::room
 //! [`wants_time`]: crate::Connection::wants_time

@@ -1,14 +1,16 @@
 //! Chunks to whole messages.
 //!
-//! Layer: above the connection, whose limits bound what is collected here.
+//! Layer: above the connection, whose limits bound what is collected here, and
+//! which is asked what comes next where it is to be read into a message.
 //! For callers who can use the chunks as they come this module is needless.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::buf::{BLOCK, Input, Output};
+use crate::buf::{Input, Output};
 use crate::close::CloseFrame;
 use crate::connection::{BinaryChunk, Connection, Event, MessageKind, TextChunk};
 use crate::control::ControlPayload;
@@ -186,7 +188,6 @@ pub enum Incoming<'a> {
 /// }
 /// assert_eq!(messages, [Message::from("Hello")]);
 /// ```
-#[derive(Debug)]
 pub struct Assembler {
     /// The message in progress.
     begun: Option<MessageKind>,
@@ -195,6 +196,8 @@ pub struct Assembler {
     /// The first `filled` bytes of it have come; the rest is room.
     binary: Vec<u8>,
     filled: usize,
+    /// Bytes of the room that was lent last.
+    lent: usize,
     /// Memory for the next message, lent by the caller.
     spare: Vec<u8>,
     /// The longest that a message can be.
@@ -215,6 +218,7 @@ impl Assembler {
             text: String::new(),
             binary: Vec::new(),
             filled: 0,
+            lent: 0,
             spare: Vec::new(),
             max_len: usize::MAX,
         }
@@ -253,9 +257,10 @@ impl Assembler {
     /// read and received as ever: between messages, of text, of what is
     /// compressed, and when little of the frame is left.
     ///
-    /// Only while all bytes read so far have been received. Room doubles with
-    /// what has come, up to 64 KiB at a time: what a frame announces is never
-    /// allocated. It holds whatever it held before.
+    /// Only while all bytes read so far have been received. There is none until
+    /// something of the message has come; then it is as much as that, 4 to 64 KiB
+    /// at a time, or what a [lent buffer](Self::put_buffer) has: what a frame
+    /// announces is never allocated. It holds whatever it held before.
     ///
     /// # Example: a large message, read to where it belongs
     ///
@@ -283,19 +288,13 @@ impl Assembler {
     /// }
     /// ```
     pub fn room(&mut self, ws: &Connection) -> &mut [u8] {
-        let Some((remaining, begins)) = ws.binary_remaining() else { return &mut [] };
-        let remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
-        let is_ours = self.begun == Some(MessageKind::Binary);
-        if remaining < MIN_ROOM || !(is_ours || begins) {
+        self.lent = 0;
+        let remaining = usize::try_from(ws.binary_remaining()).unwrap_or(usize::MAX);
+        if remaining < MIN_ROOM || self.filled == 0 {
             return &mut [];
         }
-        // Asked again before anything has come, it is the same room.
-        if begins && !(is_ours && self.filled == 0) {
-            self.take_up(MessageKind::Binary, true);
-        }
-        self.lend_binary();
         let most = remaining.min(self.max_len.saturating_sub(self.filled)).min(MAX_ROOM);
-        let end = self.filled + self.filled.max(BLOCK).min(most);
+        let end = self.filled + self.filled.max(MIN_ROOM).min(most);
         if self.binary.len() < end {
             let room = (self.filled, self.binary.capacity(), self.max_len);
             let more =
@@ -304,12 +303,13 @@ impl Assembler {
             self.binary.resize(end, 0);
         }
         let room = &mut self.binary[self.filled..];
-        let len = most.min(room.len());
-        &mut room[..len]
+        self.lent = most.min(room.len());
+        &mut room[..self.lent]
     }
 
     /// Receives the first `len` bytes of the [room](Self::room), which were just
-    /// read to there. Gives the message if they complete it. No copy.
+    /// read to there; not more than was lent. Gives the message if they complete
+    /// it. No copy.
     ///
     /// `None`, and [`Connection::wants_room`]: flush the output, and call again
     /// with the same `len`.
@@ -320,10 +320,10 @@ impl Assembler {
         out: &mut (impl Output + ?Sized),
     ) -> Option<Message<'static>> {
         let room = self.binary.get_mut(self.filled..)?;
-        let len = len.min(room.len());
-        let mut input = Input::new(&mut room[..len]);
-        // It is of one frame, and so is one chunk.
+        let mut input = Input::new(room.get_mut(..len.min(self.lent))?);
+        // It is of one frame of a binary message, and so is one chunk.
         let event = ws.receive(&mut input, out)?;
+        debug_assert!(input.is_empty(), "bytes were received in between");
         let Event::Binary(chunk) = event else { return None };
         let is_last = chunk.is_last();
         self.filled += chunk.as_bytes().len();
@@ -435,6 +435,16 @@ impl Assembler {
             self.begun = Some(kind);
         }
         self.begun == Some(kind)
+    }
+}
+
+/// How much was collected, and not what: nor what lent memory held before.
+impl fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembler")
+            .field("begun", &self.begun)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

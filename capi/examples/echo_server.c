@@ -116,7 +116,7 @@ static void keep(struct bytes *kept, const uint8_t *data, size_t len)
     if (len == 0) { /* an idle client owns no buffer */
         free(kept->data);
         kept->data = NULL;
-    } else if (kept->data != NULL && data >= kept->data && data < kept->data + kept->len) {
+    } else if (kept->data != NULL && (uintptr_t)data - (uintptr_t)kept->data < kept->len) {
         memmove(kept->data, data, len);
     } else {
         uint8_t *copy = checked(malloc(len));
@@ -557,7 +557,8 @@ static bool configure(int argc, char **argv, const char **address, sockeye_confi
             /* What does not compress becomes a little longer if it is compressed. */
             config->max_frame_len = config->max_message_len + config->max_message_len / 8;
         } else if (strcmp(argv[i], "--patience") == 0 && has_value) {
-            patience = (uint64_t)atoll(argv[++i]) * SECOND;
+            unsigned long long seconds = strtoull(argv[++i], NULL, 10);
+            patience = (seconds < 1000000 ? seconds : 1000000) * SECOND;
         } else if (argv[i][0] != '-' && *address == NULL) {
             *address = argv[i];
         } else {

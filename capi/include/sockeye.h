@@ -899,7 +899,7 @@ typedef struct sockeye_input {
     uint8_t *scratch;
     /**
      * Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 16 KiB, which is as long as a piece
-     * of text gets, is a good size.
+     * of what is inflated gets, is a good size.
      */
     size_t scratch_len;
 } sockeye_input;

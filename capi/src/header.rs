@@ -1,6 +1,8 @@
 //! Header lines of the opening handshake, in both directions.
 
-use crate::boundary::{Place, bytes, check_memory, enter, text};
+use std::ops::Range;
+
+use crate::boundary::{Place, addresses, bytes, check_memory, enter, text};
 use crate::memory::sockeye_bytes;
 use crate::result::sockeye_result;
 use crate::result::sockeye_result::*;
@@ -74,6 +76,12 @@ pub(crate) unsafe fn lines<'a>(
         Ok((name, unsafe { text(header.value) }?))
     };
     headers.iter().map(line).collect()
+}
+
+/// Where the names and values are.
+pub(crate) fn texts_of(lines: &[(&str, &str)]) -> Vec<Range<usize>> {
+    let texts = lines.iter().flat_map(|(name, value)| [*name, *value]);
+    texts.map(|text| addresses(text.as_ptr(), text.len())).collect()
 }
 
 /// The bytes that the engine's header lines stand in: from the first name to the last

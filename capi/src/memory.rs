@@ -72,7 +72,7 @@ pub struct sockeye_input {
     /// Memory to inflate into, or NULL.
     pub scratch: *mut u8,
     /// Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 16 KiB, which is as long as a piece
-    /// of text gets, is a good size.
+    /// of what is inflated gets, is a good size.
     pub scratch_len: usize,
 }
 

@@ -9,7 +9,7 @@ use sockeye::handshake::{Accept, Rejection, Request, RequestError, Server};
 use crate::boundary::{self, Place, addresses, ask, bytes, enter, enter_with, handle, text};
 use crate::connection::sockeye_connection;
 use crate::error::sockeye_handshake_error;
-use crate::header::{lines, place_of, sockeye_header};
+use crate::header::{lines, place_of, sockeye_header, texts_of};
 use crate::memory::{Free, sockeye_bytes, sockeye_output};
 use crate::result::sockeye_result::*;
 use crate::result::{of_build, sockeye_result};
@@ -188,12 +188,14 @@ pub unsafe extern "C" fn sockeye_server_accept(
         let chosen = (!subprotocol.data.is_null()).then_some(chosen);
         let mut accept = Accept::new().subprotocol(chosen);
         // SAFETY: there for as long as the call.
-        for (name, value) in unsafe { lines(headers, header_count) }? {
-            accept = accept.header(name, value);
+        let lines = unsafe { lines(headers, header_count) }?;
+        for (name, value) in &lines {
+            accept = accept.header(*name, *value);
         }
         // SAFETY: null, or an output.
         let head = unsafe { boundary::read(request) }?.head.addresses();
-        let others = [head, subprotocol.addresses(), addresses_of(headers, header_count)];
+        let mut others = texts_of(&lines);
+        others.extend([head, subprotocol.addresses(), addresses_of(headers, header_count)]);
         let append = |out: &mut Free<'_>| match asked.accept(&accept, out) {
             Ok(ws) => {
                 place.give(sockeye_connection::new(ws));
@@ -234,10 +236,12 @@ pub unsafe extern "C" fn sockeye_server_reject(
         // SAFETY: there for as long as the call.
         let mut rejection = Rejection::new(status).body(unsafe { text(body) }?);
         // SAFETY: there for as long as the call.
-        for (name, value) in unsafe { lines(headers, header_count) }? {
-            rejection = rejection.header(name, value);
+        let lines = unsafe { lines(headers, header_count) }?;
+        for (name, value) in &lines {
+            rejection = rejection.header(*name, *value);
         }
-        let others = [body.addresses(), addresses_of(headers, header_count)];
+        let mut others = texts_of(&lines);
+        others.extend([body.addresses(), addresses_of(headers, header_count)]);
         let append = |out: &mut Free<'_>| match rejection.write(out) {
             Ok(()) => Ok(SOCKEYE_OK),
             Err(error) => Err(of_build(error, &mut out.needed)),

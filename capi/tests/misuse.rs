@@ -305,6 +305,18 @@ fn memory_that_overlaps_is_told() {
             let result = sockeye_connection_send_ping(ws.0, payload, &mut out(output));
             assert_eq!(result != SOCKEYE_INVALID_ARGUMENT, is_fine, "{output:?}");
         }
+        // The texts of a header line, though the line itself is elsewhere.
+        memory.fill(b'x');
+        for (name, value, is_fine) in [(10, 30, true), (10, 195, false), (199, 10, false)] {
+            let text = |from| sockeye_bytes { data: at.wrapping_add(from), len: 10 };
+            let line = sockeye_header { name: text(name), value: text(value) };
+            let server = sockeye_server_new(settings.0);
+            let mut output = out(part(200, 200));
+            let result = sockeye_server_reject(server, 404, &line, 1, ABSENT, &mut output);
+            assert_eq!(result != SOCKEYE_INVALID_ARGUMENT, is_fine, "{name} {value}: {result:?}");
+            assert_eq!(output.len > 0, is_fine);
+            sockeye_server_free(server);
+        }
     }
 }
 

@@ -329,10 +329,10 @@ impl Connection {
         self.rx.data_remaining()
     }
 
-    /// Of these, those of a binary message that is not compressed, which can be
-    /// read to where they belong; and whether they begin it.
-    pub(crate) fn binary_remaining(&self) -> Option<(u64, bool)> {
-        self.rx.binary_remaining().filter(|_| self.closing.may_receive())
+    /// Of these, those of a binary message that has begun and is not compressed,
+    /// which can be read to where they belong.
+    pub(crate) fn binary_remaining(&self) -> u64 {
+        if self.closing.may_receive() { self.rx.binary_remaining() } else { 0 }
     }
 
     /// Nothing more will be sent or received: memory goes back.

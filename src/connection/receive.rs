@@ -146,13 +146,11 @@ impl Receiver {
     }
 
     /// Payload bytes still to come of a frame of a binary message that is not
-    /// compressed, and whether its first chunk is among them.
-    pub(super) fn binary_remaining(&self) -> Option<(u64, bool)> {
+    /// compressed, and of which a chunk has been handed out.
+    pub(super) fn binary_remaining(&self) -> u64 {
         match self.frame {
-            Frame::Data { kind: MessageKind::Binary, .. } if self.remaining > 0 => {
-                Some((self.remaining, self.first))
-            }
-            _ => None,
+            Frame::Data { kind: MessageKind::Binary, .. } if !self.first => self.remaining,
+            _ => 0,
         }
     }
 

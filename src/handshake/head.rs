@@ -125,7 +125,8 @@ impl HeadLimits {
 const MAX_METHOD_LEN: usize = 32;
 
 /// Looks for the end of a head. Remembers how far it has looked, so that each
-/// byte is looked at once however the head is cut.
+/// byte is looked at twice at most, unless it is of a line that comes in many
+/// parts: those are looked at once more for each part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadScanner {
     /// Where the head begins.
@@ -219,8 +220,8 @@ impl HeadScanner {
             return None;
         }
         if self.lines == 0 {
-            let method = line.iter().take(MAX_METHOD_LEN + 1).position(|&b| b == b' ')?;
-            if method > MAX_METHOD_LEN || len > limits.target {
+            line.iter().take(MAX_METHOD_LEN + 1).position(|&b| b == b' ')?;
+            if len > limits.target {
                 return None;
             }
         }

@@ -198,7 +198,7 @@ fn reply_start(accept: &[u8; ACCEPT_LEN]) -> [u8; REPLY_START.len()] {
     start
 }
 
-const REPLY_START: &[u8; 129 - 2] = b"HTTP/1.1 101 Switching Protocols\r\n\
+const REPLY_START: &[u8; 127] = b"HTTP/1.1 101 Switching Protocols\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";

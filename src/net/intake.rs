@@ -94,7 +94,6 @@ impl Intake {
                     return Some(message);
                 }
                 Some(_) => {}
-                // Scratch room was used up.
                 None => {
                     // Scratch room was used up: on, but not for ever.
                     if !ws.is_inflating() || self.inflated >= TURN_LEN {
