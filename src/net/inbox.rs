@@ -11,9 +11,11 @@ use core::ops::Range;
 
 use crate::buf::{BLOCK, Input};
 
-/// Bytes asked of the system. The memory is the thread's, so that many cost a
-/// connection nothing, and each call costs more than a cache that is too small.
-const READ_LEN: usize = 64 << 10;
+/// Bytes asked of the system at first: a thread that waits to read has as much
+/// memory.
+const MIN_READ: usize = 16 << 10;
+/// Bytes asked of the system once reads come back full.
+const MAX_READ: usize = 64 << 10;
 /// Buffers that a thread keeps: more are only needed while connections wait
 /// to send with bytes unprocessed.
 const MAX_SPARE: usize = 4;
@@ -68,6 +70,9 @@ impl Drop for Scratch {
 pub(crate) struct Inbox {
     bytes: Bytes,
     unread: Range<usize>,
+    /// Bytes to ask for next: reads that come back full make it grow, for good.
+    /// Who sends a little more than one read takes does so again.
+    read_len: usize,
 }
 
 enum Bytes {
@@ -79,14 +84,14 @@ enum Bytes {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { bytes: Bytes::Kept(Vec::new()), unread: 0..0 }
+        Self { bytes: Bytes::Kept(Vec::new()), unread: 0..0, read_len: MIN_READ }
     }
 }
 
 impl Inbox {
     /// An inbox with bytes that have come already.
     pub(crate) fn with(early: &[u8]) -> Self {
-        Self { bytes: Bytes::Kept(early.to_vec()), unread: 0..early.len() }
+        Self { bytes: Bytes::Kept(early.to_vec()), unread: 0..early.len(), ..Self::default() }
     }
 
     /// Bytes read and not yet consumed.
@@ -129,9 +134,12 @@ impl Inbox {
     ) -> R {
         self.release();
         let mut scratch = Scratch::lease();
-        let window = scratch.window(READ_LEN);
+        let window = scratch.window(self.read_len);
         let result = read(window);
         let len = came(&result).min(window.len());
+        if len == window.len() {
+            self.read_len = (self.read_len * 2).min(MAX_READ);
+        }
         match &mut self.bytes {
             _ if len == 0 => {}
             Bytes::Kept(kept) if !self.unread.is_empty() => {
