@@ -42,26 +42,45 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// What a seed grows into: a cryptographically secure generator. It makes
-/// its keys in blocks, so that most keys cost a load.
-pub(crate) struct KeyGenerator(StdRng);
+/// What a seed grows into: a cryptographically secure generator.
+pub(crate) struct KeyGenerator {
+    rng: StdRng,
+    /// Made ahead, so that most keys cost a load.
+    keys: [u32; AHEAD],
+    /// The first key that was not used; all before are spent.
+    next: usize,
+}
+
+const AHEAD: usize = 16;
 
 impl KeyGenerator {
     pub(crate) fn new(seed: Seed) -> Self {
-        Self(StdRng::from_seed(seed.0))
+        Self { rng: StdRng::from_seed(seed.0), keys: [0; AHEAD], next: AHEAD }
     }
 
     /// "A masking key [is] a 32-bit value chosen at random", fresh for each
     /// frame (section 5.3).
     #[inline]
     pub(crate) fn masking_key(&mut self) -> [u8; 4] {
-        self.0.next_u32().to_ne_bytes()
+        if let Some(key) = self.keys.get(self.next) {
+            self.next += 1;
+            return key.to_ne_bytes();
+        }
+        self.make_keys()
+    }
+
+    /// Makes the next keys, and gives the first of them.
+    #[cold]
+    fn make_keys(&mut self) -> [u8; 4] {
+        self.keys.fill_with(|| self.rng.next_u32());
+        self.next = 1;
+        self.keys[0].to_ne_bytes()
     }
 
     /// "A nonce consisting of a randomly selected 16-byte value" (section 4.1).
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
-        self.0.fill_bytes(&mut nonce);
+        self.rng.fill_bytes(&mut nonce);
         nonce
     }
 }

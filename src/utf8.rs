@@ -110,6 +110,11 @@ impl Utf8Decoder {
         self.carry.push(byte)
     }
 
+    /// The number of carried bytes, 0 to 3.
+    pub(crate) fn carried(&self) -> usize {
+        self.carry.as_bytes().len()
+    }
+
     /// Puts the carried bytes at the front of `room`, so that what comes next
     /// can be decoded together with them; the decoder is between two characters
     /// then. Gives their number, 0 to 3.

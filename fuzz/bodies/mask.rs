@@ -34,11 +34,14 @@ pub fn mask(data: &[u8]) {
         assert_eq!(masked, payload, "twice is not at all");
     }
 
-    let mut grown = b"before".to_vec();
-    grown.append_masked(payload, key);
-    assert_eq!(grown, [b"before", &*expected].concat());
-    let mut memory = vec![0; payload.len()];
-    let mut fixed = FixedOutput::new(&mut memory);
-    fixed.append_masked(payload, key);
-    assert_eq!(fixed.filled(), expected);
+    for (key, payload_sent) in [(Some(key), &*expected), (None, payload)] {
+        let frame = [b"header", payload_sent].concat();
+        let mut grown = b"before".to_vec();
+        grown.append_frame(b"header", payload, key);
+        assert_eq!(grown, [b"before", &*frame].concat());
+        let mut memory = vec![0; frame.len()];
+        let mut fixed = FixedOutput::new(&mut memory);
+        fixed.append_frame(b"header", payload, key);
+        assert_eq!(fixed.filled(), frame);
+    }
 }

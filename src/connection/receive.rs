@@ -2,11 +2,12 @@
 //! and 8.1, asks of a receiver. Answers nothing; that is the connection's job.
 
 mod compressed;
+mod text;
 
 use alloc::boxed::Box;
 
 use super::compression::Inflation;
-use super::event::{BinaryChunk, Event, MessageKind, Place, Text, TextChunk};
+use super::event::{BinaryChunk, Event, MessageKind, Place};
 use crate::buf::{BLOCK, Input};
 use crate::config::Config;
 use crate::control::{ControlPayload, Gathered, MAX_CONTROL_LEN};
@@ -169,8 +170,13 @@ impl Receiver {
         loop {
             match self.frame {
                 Frame::Header => match self.read_header(input, &mut context) {
-                    Ok(true) => {}
-                    Ok(false) => return None,
+                    Ok(Some(0)) => {}
+                    Ok(Some(joined)) => {
+                        if let Some(piece) = self.read_joined_text(input, joined) {
+                            return Some(piece);
+                        }
+                    }
+                    Ok(None) => return None,
                     Err(violation) => return Some(Piece::Violation(violation)),
                 },
                 Frame::Invalid(error) => return Some(Piece::Violation(error)),
@@ -195,11 +201,8 @@ impl Receiver {
                         }
                         MessageKind::Text => self.read_cut_char(input, len, fin),
                     };
-                    if self.remaining == 0 && !self.is_invalid() {
-                        self.end_data_frame(fin);
-                    }
+                    self.behind_payload(fin, piece.is_some());
                     if piece.is_some() {
-                        self.first = fin && self.frame == Frame::Header;
                         return piece;
                     }
                 }
@@ -224,29 +227,38 @@ impl Receiver {
     #[inline]
     fn take_payload<'b>(&mut self, input: &mut Input<'b>, len: usize) -> &'b mut [u8] {
         let payload = input.take(len);
+        self.unmask(payload);
+        payload
+    }
+
+    #[inline]
+    fn unmask(&mut self, payload: &mut [u8]) {
         if self.key != [0; 4] {
             self.key = mask::apply(payload, self.key);
         }
         self.remaining -= payload.len() as u64;
-        payload
     }
 
     // ---- headers ---------------------------------------------------------
 
-    /// `Ok(true)`: a header was read and its payload is next.
+    /// A header was read, and its payload is next, behind so many bytes that are
+    /// [joined](Self::join) to it; or there is less than a header.
     #[inline]
     fn read_header(
         &mut self,
         input: &mut Input<'_>,
         context: &mut Context<'_>,
-    ) -> Result<bool, ProtocolError> {
+    ) -> Result<Option<usize>, ProtocolError> {
         let kept = usize::from(self.header_len);
         let (header, used) = if kept == 0 {
             let bytes = input.peek();
             self.check_start(bytes, context)?;
             match frame::decode(bytes)? {
                 Some(found) => found,
-                None => return Ok(self.keep_header(input)),
+                None => {
+                    self.keep_header(input);
+                    return Ok(None);
+                }
             }
         } else {
             let mut bytes = self.header;
@@ -256,7 +268,10 @@ impl Receiver {
             self.check_start(bytes, context)?;
             match frame::decode(bytes)? {
                 Some(found) => found,
-                None => return Ok(self.keep_header(input)),
+                None => {
+                    self.keep_header(input);
+                    return Ok(None);
+                }
             }
         };
         if header.opcode.is_control() {
@@ -267,13 +282,14 @@ impl Receiver {
         self.key = header.mask.unwrap_or_default();
         self.remaining = header.len;
         self.header_len = 0;
-        input.take(used - kept);
-        Ok(true)
+        let joined = if self.text.is_at_boundary() { 0 } else { self.join(input, used - kept) };
+        input.take(used - kept - joined);
+        Ok(Some(joined))
     }
 
     /// Moves the input, which ends inside a header, into the state: all of it
     /// together is less than a header can be.
-    fn keep_header(&mut self, input: &mut Input<'_>) -> bool {
+    fn keep_header(&mut self, input: &mut Input<'_>) {
         let kept = usize::from(self.header_len);
         let bytes = input.take(input.len());
         self.header[kept..kept + bytes.len()].copy_from_slice(bytes);
@@ -281,7 +297,6 @@ impl Receiver {
         {
             self.header_len += bytes.len() as u8;
         }
-        false
     }
 
     /// Checks what the first two bytes of a header say, as soon as each is
@@ -379,6 +394,18 @@ impl Receiver {
         Ok(())
     }
 
+    /// Some of a data frame's payload was read, and a chunk made of it if it is
+    /// `told`.
+    #[inline]
+    fn behind_payload(&mut self, fin: bool, told: bool) {
+        if self.remaining == 0 && !self.is_invalid() {
+            self.end_data_frame(fin);
+        }
+        if told {
+            self.first = fin && self.frame == Frame::Header;
+        }
+    }
+
     /// All of a data frame's payload was read.
     #[inline]
     fn end_data_frame(&mut self, fin: bool) {
@@ -399,48 +426,6 @@ impl Receiver {
         // A fragment that brings nothing is no news.
         (place.is_last() || !bytes.is_empty())
             .then_some(Event::Binary(BinaryChunk { bytes, place }))
-    }
-
-    /// Bytes of a text message, which begin between two characters, as a chunk.
-    /// Those that are not UTF-8 go into the state.
-    #[inline]
-    fn read_text<'b>(&mut self, bytes: &'b [u8], fin: bool) -> Option<Event<'b>> {
-        let decoded = self.text.decode(bytes);
-        let place = self.place(fin);
-        let text = Text::Input(decoded.text);
-        let valid = decoded.valid && (!place.is_last() || self.text.is_at_boundary());
-        if !valid {
-            self.frame = Frame::Invalid(ProtocolError::TextNotUtf8);
-            // What is behind the text counts as still to come: it is not more.
-            let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
-            let place = Place::new(self.first, fin.then_some(left));
-            return (!decoded.text.is_empty()).then_some(Event::Text(TextChunk { text, place }));
-        }
-        (place.is_last() || !decoded.text.is_empty())
-            .then_some(Event::Text(TextChunk { text, place }))
-    }
-
-    /// Reads bytes, at most `len`, until the character that a boundary cut is
-    /// whole.
-    fn read_cut_char<'b>(
-        &mut self,
-        input: &mut Input<'b>,
-        len: usize,
-        fin: bool,
-    ) -> Option<Piece<'b>> {
-        for _ in 0..len {
-            let &mut [byte] = self.take_payload(input, 1) else { return None };
-            match self.text.complete(byte) {
-                Ok(None) => {}
-                Ok(Some(char)) => {
-                    let chunk = TextChunk { text: Text::Joined(char), place: self.place(fin) };
-                    return Some(Piece::Data(Event::Text(chunk)));
-                }
-                Err(_) => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
-            }
-        }
-        // 8.1 by way of 5.6: the whole message MUST be valid UTF-8.
-        (fin && self.remaining == 0).then_some(Piece::Violation(ProtocolError::TextNotUtf8))
     }
 
     /// Reads a control frame's payload; hands it out when it is whole.

@@ -8,7 +8,7 @@ use super::event::MessageKind;
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, Start, encoded_len};
+use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, encoded_len};
 use crate::mask;
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
@@ -48,7 +48,7 @@ impl Sender {
     }
 
     /// Appends one frame, whole, or fails with [`SendError::OutputFull`].
-    #[inline]
+    #[inline(always)] // with the opcode known
     pub(super) fn frame(
         &mut self,
         fin: bool,
@@ -56,24 +56,44 @@ impl Sender {
         payload: &[u8],
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
-        let needed = self.frame_len(payload.len());
-        if !out.has_room(needed) {
-            return Err(SendError::OutputFull { needed });
-        }
-        // A header of known length is a store, and most frames have a short one.
+        // Most frames are short, and worth a way that is, where it is called.
         let header = FrameHeader::new(fin, opcode, None, payload.len() as u64);
-        match (header.start(), self.next_key()) {
-            (Start::Short(start), None) => append_plain(start, payload, out),
-            (Start::Medium(start), None) => append_plain(start, payload, out),
-            (Start::Short([a, b]), Some(key)) => {
-                let [k, l, m, n] = key;
-                append_masked([a, b | MASK, k, l, m, n], payload, key, out);
+        let Some([a, b]) = header.short() else {
+            return self.long_frame(fin, opcode, payload, out);
+        };
+        match &mut self.keys {
+            None => {
+                check_room(2 + payload.len(), out)?;
+                out.append_frame(&[a, b], payload, None);
             }
-            (Start::Medium([a, b, c, d]), Some(key)) => {
-                let [k, l, m, n] = key;
-                append_masked([a, b | MASK, c, d, k, l, m, n], payload, key, out);
+            Some(keys) => {
+                check_room(6 + payload.len(), out)?;
+                let key @ [k, l, m, n] = keys.masking_key();
+                out.append_frame(&[a, b | MASK, k, l, m, n], payload, Some(key));
             }
-            (Start::Long, key) => write_long(FrameHeader { mask: key, ..header }, payload, out),
+        }
+        Ok(())
+    }
+
+    /// Appends a frame with any header.
+    #[inline(never)]
+    fn long_frame(
+        &mut self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut (impl Output + ?Sized),
+    ) -> Result<(), SendError> {
+        check_room(self.frame_len(payload.len()), out)?;
+        let mask = self.next_key();
+        let header = FrameHeader::new(fin, opcode, mask, payload.len() as u64);
+        // To copy what is of known length takes no call.
+        match (header.medium(), mask) {
+            (Some(start), None) => out.append_frame(&start, payload, None),
+            (Some([a, b, c, d]), Some([k, l, m, n])) => {
+                out.append_frame(&[a, b | MASK, c, d, k, l, m, n], payload, mask);
+            }
+            (None, _) => out.append_frame(header.encode().as_bytes(), payload, mask),
         }
         Ok(())
     }
@@ -131,17 +151,14 @@ impl Sender {
             if begins { deflation.applies(payload.len(), fin) } else { self.compressed };
         if compressed {
             // Once it is compressed there is no way back.
-            let needed = self.frame_len(deflation.bound(payload.len()));
-            if !out.has_room(needed) {
-                return Err(SendError::OutputFull { needed });
-            }
+            check_room(self.frame_len(deflation.bound(payload.len())), out)?;
             let made = deflation.deflate(payload, begins, fin);
             let bytes = made.unwrap_or(payload);
             let mut header = FrameHeader::new(fin, opcode, None, bytes.len() as u64);
             // RFC 7692, section 6: of the first frame only.
             header.rsv = if begins && made.is_some() { RSV1 } else { 0 };
             header.mask = self.next_key();
-            write_long(header, bytes, out);
+            out.append_frame(header.encode().as_bytes(), bytes, header.mask);
             if fin {
                 deflation.end_message();
             }
@@ -248,32 +265,8 @@ impl Sender {
 }
 
 #[inline]
-fn append_plain<const N: usize>(start: [u8; N], payload: &[u8], out: &mut (impl Output + ?Sized)) {
-    out.append(&start);
-    out.append(payload);
-}
-
-#[inline]
-fn append_masked<const N: usize>(
-    start: [u8; N],
-    payload: &[u8],
-    key: [u8; 4],
-    out: &mut (impl Output + ?Sized),
-) {
-    out.append(&start);
-    out.append_masked(payload, key);
-}
-
-/// Appends a frame with any header.
-#[inline(never)]
-fn write_long(header: FrameHeader, payload: &[u8], out: &mut (impl Output + ?Sized)) {
-    out.append(header.encode().as_bytes());
-    match header.mask {
-        Some(key) => out.append_masked(payload, key),
-        None => {
-            out.append(payload);
-        }
-    }
+fn check_room(needed: usize, out: &(impl Output + ?Sized)) -> Result<(), SendError> {
+    if out.has_room(needed) { Ok(()) } else { Err(SendError::OutputFull { needed }) }
 }
 
 pub(super) const fn opcode_of(kind: MessageKind) -> Opcode {

@@ -65,19 +65,21 @@ impl FrameHeader {
         Self { fin, rsv: 0, opcode, mask, len }
     }
 
-    /// The bytes in front of the masking key, without [`MASK`].
+    /// All of a header whose length has no more than 7 bits, but for masking
+    /// key and [`MASK`].
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // each arm holds only what fits
-    pub(crate) fn start(&self) -> Start {
-        let first = self.first_byte();
-        match self.len {
-            0..=125 => Start::Short([first, self.len as u8]),
-            126..=0xFFFF => {
-                let [high, low] = (self.len as u16).to_be_bytes();
-                Start::Medium([first, LEN_16, high, low])
-            }
-            _ => Start::Long,
-        }
+    #[allow(clippy::cast_possible_truncation)] // of what fits
+    pub(crate) fn short(&self) -> Option<[u8; 2]> {
+        (self.len < u64::from(LEN_16)).then(|| [self.first_byte(), self.len as u8])
+    }
+
+    /// The same where the length has 16 bits.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // of what fits
+    pub(crate) fn medium(&self) -> Option<[u8; 4]> {
+        let [high, low] = (self.len as u16).to_be_bytes();
+        let fits = (u64::from(LEN_16)..=0xFFFF).contains(&self.len);
+        fits.then(|| [self.first_byte(), LEN_16, high, low])
     }
 
     #[inline]
@@ -118,14 +120,6 @@ impl FrameHeader {
         }
         EncodedHeader { bytes, len: len as u8 }
     }
-}
-
-/// A header by the length of its length.
-pub(crate) enum Start {
-    Short([u8; 2]),
-    Medium([u8; 4]),
-    /// The length has eight bytes.
-    Long,
 }
 
 /// Bytes that the header of a frame with this much payload takes: 2, 4 or 10,

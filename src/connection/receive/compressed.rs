@@ -2,14 +2,19 @@
 //! into scratch room, piece by piece, and from there on what any payload is.
 
 use super::{Context, Frame, Piece, Receiver, narrow};
-use crate::buf::{BLOCK, Input};
+use crate::buf::Input;
 use crate::connection::event::{BinaryChunk, Event, MessageKind, Place, Text, TextChunk};
 use crate::error::ProtocolError;
 use crate::mask;
 
-/// Payload bytes unmasked at a time. Those that there is no room for are masked
-/// again, so that input which was not consumed is as it came.
-const STEP: usize = 4 << 10;
+/// Payload bytes unmasked at a time, and not many more than what may come out of
+/// them has room. Those that there is no room for are masked again, so that
+/// input which was not consumed is as it came.
+const STEP: usize = 16 << 10;
+
+/// Bytes that a chunk has at most. Each call of the inflater has to note the
+/// window behind it, and is slow about its last bytes.
+const MAX_CHUNK: usize = 128 << 10;
 
 impl Receiver {
     /// Inflates payload that is in the input into what scratch room there is.
@@ -33,10 +38,11 @@ impl Receiver {
         if wants_scratch {
             return None;
         }
-        let (payload, scratch) = input.peek_with_scratch(len.min(STEP));
+        let step = len.min(STEP).min(input.scratch_len());
+        let (payload, scratch) = input.peek_with_scratch(step);
         // An unfinished character goes on where it stopped.
         let carried = self.text.take_carry(scratch);
-        let room = scratch.len().min(BLOCK) - carried;
+        let room = scratch.len().min(MAX_CHUNK) - carried;
         // One byte more than may come: whether it comes makes the difference.
         let left = context.config.max_message_len.saturating_sub(self.message_len);
         let most = left.saturating_add(1).min(inflation.unjudged(self.message_len));

@@ -1,0 +1,82 @@
+//! Payloads of text messages (RFC 6455, sections 5.6 and 8.1): UTF-8 over all
+//! fragments and reads of a message, wherever they cut it.
+
+use super::{Frame, Piece, Receiver, narrow};
+use crate::buf::{BLOCK, Input};
+use crate::connection::event::{Event, Place, Text, TextChunk};
+use crate::error::ProtocolError;
+
+impl Receiver {
+    /// Bytes of a text message, which begin between two characters, as a chunk.
+    /// Those that are not UTF-8 go into the state.
+    #[inline]
+    pub(super) fn read_text<'b>(&mut self, bytes: &'b [u8], fin: bool) -> Option<Event<'b>> {
+        let decoded = self.text.decode(bytes);
+        let place = self.place(fin);
+        let text = Text::Input(decoded.text);
+        let valid = decoded.valid && (!place.is_last() || self.text.is_at_boundary());
+        if !valid {
+            self.frame = Frame::Invalid(ProtocolError::TextNotUtf8);
+            // What is behind the text counts as still to come: it is not more.
+            let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
+            let place = Place::new(self.first, fin.then_some(left));
+            return (!decoded.text.is_empty()).then_some(Event::Text(TextChunk { text, place }));
+        }
+        (place.is_last() || !decoded.text.is_empty())
+            .then_some(Event::Text(TextChunk { text, place }))
+    }
+
+    /// Reads text of which the first bytes, `joined`, came in the last fragment.
+    #[inline(never)]
+    pub(super) fn read_joined_text<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        joined: usize,
+    ) -> Option<Piece<'b>> {
+        let Frame::Data { fin, .. } = self.frame else { return None };
+        let len = narrow(self.remaining.min((input.len() - joined) as u64));
+        let bytes = input.take(joined + len.min(BLOCK));
+        self.unmask(&mut bytes[joined..]);
+        let piece = self.read_text(bytes, fin).map(Piece::Data);
+        self.behind_payload(fin, piece.is_some());
+        piece
+    }
+
+    /// Reads bytes, at most `len`, until the character that the end of a read
+    /// cut is whole.
+    pub(super) fn read_cut_char<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        len: usize,
+        fin: bool,
+    ) -> Option<Piece<'b>> {
+        for _ in 0..len {
+            let &mut [byte] = self.take_payload(input, 1) else { return None };
+            match self.text.complete(byte) {
+                Ok(None) => {}
+                Ok(Some(char)) => {
+                    let chunk = TextChunk { text: Text::Joined(char), place: self.place(fin) };
+                    return Some(Piece::Data(Event::Text(chunk)));
+                }
+                Err(_) => return Some(Piece::Violation(ProtocolError::TextNotUtf8)),
+            }
+        }
+        // 8.1 by way of 5.6: the whole message MUST be valid UTF-8.
+        (fin && self.remaining == 0).then_some(Piece::Violation(ProtocolError::TextNotUtf8))
+    }
+
+    /// Puts the beginning of a character that ended the last fragment in front of
+    /// what this one brings of it: where its header was, of which the input
+    /// holds so many bytes. Then both are one piece of text. Gives the number of
+    /// bytes; none if that can not be.
+    #[cold]
+    pub(super) fn join(&mut self, input: &mut Input<'_>, header_len: usize) -> usize {
+        let has_payload = self.remaining > 0 && input.len() > header_len;
+        if !has_payload || !matches!(self.frame, Frame::Data { .. }) {
+            return 0;
+        }
+        let header = input.peek_mut(header_len);
+        let Some(start) = header_len.checked_sub(self.text.carried()) else { return 0 };
+        self.text.take_carry(&mut header[start..])
+    }
+}
