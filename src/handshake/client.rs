@@ -16,7 +16,7 @@ use super::build::{BuildError, append_all, check_header, check_subprotocol, emit
 use super::deadline::Deadline;
 use super::head::{self, HeadError, HeadLimits, HeadScanner, Headers};
 use super::refusal::{Body, Refusal};
-use super::response::{Response, ResponseError, check_reply, parse_status_line};
+use super::response::{Chosen, Response, ResponseError, check_reply, parse_status_line};
 use crate::buf::Output;
 use crate::config::Config;
 #[cfg(feature = "deflate")]
@@ -60,7 +60,7 @@ impl ClientRequest {
     /// [`Client::new`].
     pub fn new(secure: bool, host: &str, port: u16, target: &str) -> Self {
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let is_ipv6 = bare.parse::<Ipv6Addr>().is_ok();
+        let is_ipv6 = bare.contains(':') && bare.parse::<Ipv6Addr>().is_ok();
         // Without `format!`: the `alloc` that comes with a system's target has it
         // compiled to unwind, and does not link where there is no std to do that.
         let mut written = if is_ipv6 { ["[", bare, "]"].concat() } else { host.into() };
@@ -121,10 +121,11 @@ impl ClientRequest {
         append_all(out, |emit| {
             emit(b"GET ");
             emit(self.target.as_bytes());
-            emit(b" HTTP/1.1\r\n");
-            emit_header("Host", &self.host, emit);
+            emit(b" HTTP/1.1\r\nHost: ");
+            emit(self.host.as_bytes());
             emit(
-                b"Upgrade: websocket\r\n\
+                b"\r\n\
+                Upgrade: websocket\r\n\
                 Connection: Upgrade\r\n\
                 Sec-WebSocket-Version: 13\r\n\
                 Sec-WebSocket-Key: ",
@@ -288,10 +289,15 @@ impl Client {
         while self.refusal.is_none() {
             let Some(head) = self.scanner.scan(received, &self.limits)? else { return Ok(None) };
             let (start, end) = (head.start, head.end);
-            let (line, headers) = head::parse(&received[head])?;
+            let (line, headers, chosen) = head::parse_with(&received[head], |lines| {
+                Chosen::collect(lines.iter().map(|line| (line.name, line.value)))
+            })?;
             let status = parse_status_line(line)?;
             match status {
-                101 => return self.accepted(end, headers).map(|r| Some(Reply::Accepted(r))),
+                101 => {
+                    let response = self.accepted(end, headers, chosen?)?;
+                    return Ok(Some(Reply::Accepted(response)));
+                }
                 // "A client MUST be able to parse one or more 1xx responses
                 // received prior to a final response" (RFC 9110, 15.2).
                 100..=199 if end < self.limits.len => self.scanner = HeadScanner::new(end),
@@ -349,9 +355,11 @@ impl Client {
         &mut self,
         head_len: usize,
         headers: Headers<'a>,
+        chosen: Chosen<'a>,
     ) -> Result<Response<'a>, ResponseError> {
         let expected = accept_key(&self.key);
-        let reply = check_reply(headers, &expected, &self.request.subprotocols, &self.config)?;
+        let offered = &self.request.subprotocols;
+        let reply = check_reply(&chosen, headers, &expected, offered, &self.config)?;
         // Taken by the one reply that opens the connection.
         let keys = self.keys.take().ok_or(ResponseError::EndOfStream)?;
         Ok(Response::new(head_len, headers, reply, keys, self.config.clone()))

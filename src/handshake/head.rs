@@ -348,8 +348,20 @@ pub(super) fn visible(bytes: &[u8]) -> Option<&str> {
 /// The bytes as a host, with or without a port: nothing that delimits other
 /// parts of a URL (RFC 3986, section 3.2).
 pub(super) fn host(bytes: &[u8]) -> Option<&str> {
-    let delimits = |&b: &u8| {
-        matches!(b, b'@' | b'/' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>' | b'{' | b'}' | b',')
-    };
-    visible(bytes).filter(|_| !bytes.iter().any(delimits))
+    let is_host = !bytes.is_empty() && bytes.iter().all(|&b| IN_HOST[usize::from(b)]);
+    core::str::from_utf8(bytes).ok().filter(|_| is_host)
 }
+
+/// What a host may be written with: visible ASCII, but for delimiters.
+const IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = !matches!(
+            byte,
+            b'@' | b'/' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>' | b'{' | b'}' | b','
+        );
+        byte += 1;
+    }
+    table
+};

@@ -133,42 +133,68 @@ pub(super) fn parse_status_line(line: &[u8]) -> Result<u16, ResponseError> {
     }
 }
 
+/// What a reply says in the headers that a client looks at, collected in one
+/// pass.
+#[derive(Default)]
+pub(super) struct Chosen<'a> {
+    upgrades: bool,
+    connection_upgrades: bool,
+    accept: Option<&'a [u8]>,
+    subprotocol: Option<&'a [u8]>,
+    /// Some extension.
+    has_extensions: bool,
+}
+
+impl<'a> Chosen<'a> {
+    pub(super) fn collect(
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, ResponseError> {
+        let mut chosen = Self::default();
+        for (name, value) in headers {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            match name.len() {
+                7 if is("Upgrade") => chosen.upgrades |= head::has_element(value, "websocket"),
+                10 if is("Connection") => {
+                    chosen.connection_upgrades |= head::has_element(value, "upgrade");
+                }
+                20 if is("Sec-WebSocket-Accept") => {
+                    head::set_once(&mut chosen.accept, value)
+                        .map_err(|_| ResponseError::AcceptInvalid)?;
+                }
+                22 if is("Sec-WebSocket-Protocol") => {
+                    head::set_once(&mut chosen.subprotocol, value)
+                        .map_err(|_| ResponseError::SubprotocolNotOffered)?;
+                }
+                24 if is(EXTENSIONS) => chosen.has_extensions = true,
+                _ => {}
+            }
+        }
+        Ok(chosen)
+    }
+}
+
 /// Checks the headers of a 101, items 2 to 6 of section 4.1.
 /// `Content-Length` and `Transfer-Encoding` mean nothing in a 101 and are
 /// ignored (RFC 9110, section 15.2.2; RFC 9112, section 6.3).
 pub(super) fn check_reply<'a>(
+    chosen: &Chosen<'a>,
     headers: Headers<'a>,
     expected: &[u8; ACCEPT_LEN],
     offered: &[String],
     config: &Config,
 ) -> Result<Settled<'a>, ResponseError> {
-    let (mut upgrades, mut connection_upgrades) = (false, false);
-    let (mut accept, mut subprotocol) = (None, None);
-    for (name, value) in headers.iter() {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        match name.len() {
-            7 if is("Upgrade") => upgrades |= head::has_element(value, "websocket"),
-            10 if is("Connection") => connection_upgrades |= head::has_element(value, "upgrade"),
-            20 if is("Sec-WebSocket-Accept") => {
-                head::set_once(&mut accept, value).map_err(|_| ResponseError::AcceptInvalid)?;
-            }
-            22 if is("Sec-WebSocket-Protocol") => {
-                head::set_once(&mut subprotocol, value)
-                    .map_err(|_| ResponseError::SubprotocolNotOffered)?;
-            }
-            _ => {}
-        }
-    }
-    if !upgrades {
+    if !chosen.upgrades {
         return Err(ResponseError::UpgradeMissing);
     }
-    if !connection_upgrades {
+    if !chosen.connection_upgrades {
         return Err(ResponseError::ConnectionMissing);
     }
-    if accept != Some(expected) {
+    if chosen.accept != Some(expected) {
         return Err(ResponseError::AcceptInvalid);
     }
-    Settled::check(subprotocol, headers.all(EXTENSIONS), offered, config)
+    // Most replies choose none, and need not be read again.
+    let extensions = chosen.has_extensions.then(|| headers.all(EXTENSIONS));
+    Settled::check(chosen.subprotocol, extensions.into_iter().flatten(), offered, config)
 }
 
 /// Item 5: no extension but one that was offered.
