@@ -107,7 +107,7 @@
 //! What is compressed becomes longer, so it has to go elsewhere. Were that the
 //! connection's memory, an idle connection would own it, and an event would
 //! borrow the connection. So the caller lends it along with the bytes:
-//! [`Input::with_scratch`](crate::Input::with_scratch). 16 KiB serve all the
+//! [`Input::with_scratch`](crate::Input::with_scratch). 64 KiB serve all the
 //! connections of a thread, and bound what one call can give.
 //!
 //! # Why can a connection not free its decompressor?

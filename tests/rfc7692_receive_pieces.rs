@@ -321,11 +321,24 @@ fn s6_2_every_message_has_one_first_and_one_last_chunk() {
 
 /// However much is lent.
 #[test]
-fn chunks_are_of_16_kib_at_most() {
+fn chunks_are_of_128_kib_at_most() {
     for engine in both_compressing() {
-        let frames = [binary_of(run_of_a(70_000)), text_of(run_of_a(70_000))];
+        let frames = [binary_of(run_of_a(300_000)), text_of(run_of_a(300_000))];
         for (_, _, _, len) in places(&engine, &frames, usize::MAX, 1 << 20) {
-            assert!(len <= 16 << 10);
+            assert!(len <= 128 << 10);
+        }
+    }
+}
+
+/// Then there is nothing for an `Assembler` to copy.
+#[test]
+fn a_message_that_leaves_scratch_room_is_one_chunk() {
+    for engine in both_compressing() {
+        for len in [1, 60_000, (64 << 10) - 1] {
+            let frames = [binary_of(run_of_a(len)), text_of(run_of_a(len))];
+            let chunks = places(&engine, &frames, usize::MAX, 64 << 10);
+            let whole = (true, true, Some(0), len);
+            assert_eq!(chunks, [whole, whole]);
         }
     }
 }

@@ -82,7 +82,7 @@ pub struct Memory {
 
 impl Memory {
     pub fn new() -> Self {
-        Self { scratch: vec![0; 16 << 10].into(), spare: Vec::new() }
+        Self { scratch: vec![0; 64 << 10].into(), spare: Vec::new() }
     }
 }
 

@@ -9,12 +9,13 @@ use core::cell::RefCell;
 use core::fmt;
 use core::ops::Range;
 
-use crate::buf::{BLOCK, Input};
+use crate::buf::Input;
 
 /// Bytes asked of the system at first: a thread that waits to read has as much
 /// memory.
 const MIN_READ: usize = 16 << 10;
-/// Bytes asked of the system once reads come back full.
+/// Bytes asked of the system once reads come back full, and of room to inflate
+/// into.
 const MAX_READ: usize = 64 << 10;
 /// Buffers that a thread keeps: more are only needed while connections wait
 /// to send with bytes unprocessed.
@@ -24,8 +25,8 @@ std::thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of the thread's, to read into or to inflate into. Its memory stays initialised, so
-/// that no read pays for zeroing it. Goes back when dropped.
+/// A buffer of the thread's, to read into or to inflate into. Its memory stays
+/// initialised, so that no read pays for zeroing it. Goes back when dropped.
 pub(crate) struct Scratch {
     memory: Vec<u8>,
 }
@@ -39,7 +40,7 @@ impl Scratch {
 
     /// Room to inflate into.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        self.window(BLOCK)
+        self.window(MAX_READ)
     }
 
     /// The first `len` bytes of the memory.
