@@ -168,6 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// written then.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         THREAD.with_borrow_mut(|Thread { read, memory, out }| {
+            // What a turn that failed has left is for somebody else.
+            out.clear();
             let read_some = if self.session.wants_bytes() {
                 Pin::new(&mut self.stream).poll_read(cx, read)
             } else {

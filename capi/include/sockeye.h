@@ -898,8 +898,8 @@ typedef struct sockeye_input {
      */
     uint8_t *scratch;
     /**
-     * Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 16 KiB, which is as long as a piece
-     * of what is inflated gets, is a good size.
+     * Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 64 KiB is a good size, as what is
+     * inflated comes in pieces that are as long.
      */
     size_t scratch_len;
 } sockeye_input;

@@ -1,11 +1,11 @@
 //! The way in and out: pointers become references here, if they can, and panics
 //! become results.
 
-use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::str;
+use std::{mem, ptr};
 
 use crate::memory::sockeye_bytes;
 use crate::result::sockeye_result;
@@ -145,6 +145,18 @@ impl<T> Place<T> {
 }
 
 impl<T> Place<*mut T> {
+    /// A place for an object, which holds none until it is [given](Self::give).
+    ///
+    /// # Safety
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) unsafe fn for_object(place: *mut *mut T) -> Result<Self, sockeye_result> {
+        // SAFETY: as above.
+        let place = unsafe { Self::new(place) }?;
+        place.put(ptr::null_mut());
+        Ok(place)
+    }
+
     /// Gives C an object, which is freed with [`free`].
     pub(crate) fn give(&self, object: T) {
         self.put(Box::into_raw(Box::new(object)));

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn sockeye_client_new(
 ) -> sockeye_result {
     enter(|| {
         // SAFETY: null, or can be written to.
-        let place = unsafe { Place::new(client) }?;
+        let place = unsafe { Place::for_object(client) }?;
         // SAFETY: null, or settings.
         let config = unsafe { sockeye_settings::config(settings) };
         // SAFETY: there for as long as the call.
@@ -304,10 +304,9 @@ impl sockeye_client {
         // SAFETY: null, or can be written to.
         let place = unsafe { Place::new(reply) }?;
         // SAFETY: null, or can be written to.
-        let opened = unsafe { Place::new(connection) }?;
+        let opened = unsafe { Place::for_object(connection) }?;
         // SAFETY: there for as long as the call.
         let received = unsafe { bytes(received) }?;
-        opened.put(std::ptr::null_mut());
         let waiting = match &mut self.state {
             State::Waiting(waiting) => waiting,
             State::Failed(_) => return Err(SOCKEYE_HANDSHAKE_FAILED),

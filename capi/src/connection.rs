@@ -61,7 +61,7 @@ pub unsafe extern "C" fn sockeye_connection_new_server(
 ) -> sockeye_result {
     enter(|| {
         // SAFETY: null, or can be written to.
-        let place = unsafe { Place::new(connection) }?;
+        let place = unsafe { Place::for_object(connection) }?;
         // SAFETY: null, or settings.
         let ws = Connection::server(unsafe { sockeye_settings::config(settings) });
         // SAFETY: there for as long as the call.
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn sockeye_connection_new_client(
 ) -> sockeye_result {
     enter(|| {
         // SAFETY: null, or can be written to.
-        let place = unsafe { Place::new(connection) }?;
+        let place = unsafe { Place::for_object(connection) }?;
         // SAFETY: null, or so many bytes.
         let seed = match unsafe { seed_of(seed) } {
             Some(bytes) => Seed::from_bytes(bytes),

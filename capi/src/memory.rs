@@ -71,8 +71,8 @@ pub struct sockeye_input {
     pub len: usize,
     /// Memory to inflate into, or NULL.
     pub scratch: *mut u8,
-    /// Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 16 KiB, which is as long as a piece
-    /// of what is inflated gets, is a good size.
+    /// Its bytes: at least `SOCKEYE_SCRATCH_MIN`; 64 KiB is a good size, as what is
+    /// inflated comes in pieces that are as long.
     pub scratch_len: usize,
 }
 

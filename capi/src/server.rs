@@ -74,7 +74,7 @@ pub unsafe extern "C" fn sockeye_server_new(
 ) -> sockeye_result {
     enter(|| {
         // SAFETY: null, or can be written to.
-        let server = unsafe { Place::new(server) }?;
+        let server = unsafe { Place::for_object(server) }?;
         // SAFETY: null, or settings.
         let config = unsafe { sockeye_settings::config(settings) };
         let state = State::Waiting(Server::new(config.clone()));
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn sockeye_server_accept(
 ) -> sockeye_result {
     let body = |server: &mut sockeye_server| {
         // SAFETY: null, or can be written to.
-        let place = unsafe { Place::new(connection) }?;
+        let place = unsafe { Place::for_object(connection) }?;
         // SAFETY: null, or a request whose head is there.
         let asked = unsafe { server.asked(request) }?;
         // SAFETY: there for as long as the call.

@@ -144,7 +144,7 @@ pub unsafe extern "C" fn sockeye_settings_new(
 ) -> sockeye_result {
     enter(|| {
         // SAFETY: null, or can be written to.
-        let settings = unsafe { Place::new(settings) }?;
+        let settings = unsafe { Place::for_object(settings) }?;
         // SAFETY: null, or initialised, which the check of `size` is about.
         let config = unsafe { sockeye_config::known(config) }?;
         settings.give(sockeye_settings { config: config.checked()?.into() });
