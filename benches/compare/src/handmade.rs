@@ -1,6 +1,8 @@
 //! The opening handshake, by hand: of the load generator, and of the servers
 //! that are measured without theirs.
 
+use std::cell::Cell;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
@@ -18,6 +20,11 @@ const END: &[u8] = b"\r\n\r\n";
 
 pub const REPLY_LEN: usize = HEAD.len() + ACCEPT.len() + END.len();
 
+thread_local! {
+    /// Where the last request had its key.
+    static KEY_AT: Cell<usize> = const { Cell::new(0) };
+}
+
 /// The reply to a request that is whole. Allocates nothing.
 ///
 /// # Panics
@@ -26,8 +33,18 @@ pub const REPLY_LEN: usize = HEAD.len() + ACCEPT.len() + END.len();
 pub fn reply(request: &[u8]) -> [u8; REPLY_LEN] {
     const NAME: &[u8] = b"sec-websocket-key: ";
     assert!(request.ends_with(b"\r\n\r\n"), "the request is cut");
-    let at = request.windows(NAME.len()).position(|name| name.eq_ignore_ascii_case(NAME));
-    let key = &request[at.expect("a key") + NAME.len()..][..24];
+    let is_here = |at: usize| {
+        let name = request.get(at..at + NAME.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    };
+    // To look for it takes the longer the farther behind it is, and who asks
+    // again has it where it was.
+    let mut at = KEY_AT.get();
+    if !is_here(at) {
+        at = (0..request.len()).find(|at| is_here(*at)).expect("a key");
+        KEY_AT.set(at);
+    }
+    let key = &request[at + NAME.len()..][..24];
     let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let mut reply = [0; REPLY_LEN];
     let (head, rest) = reply.split_at_mut(HEAD.len());

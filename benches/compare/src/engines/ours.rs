@@ -22,9 +22,10 @@ use crate::pipe::{Pipe, Sink};
 /// Bytes of a read; what the engine leaves is at most a header.
 const READ_LEN: usize = 64 << 10;
 /// The same where large messages come: what is behind these has room of its own.
-const FIRST_LEN: usize = 16 << 10;
-/// Compressed messages are inflated into so much at a time.
-const SCRATCH_LEN: usize = 16 << 10;
+const FIRST_LEN: usize = 4 << 10;
+/// Compressed messages are inflated into so much at a time; a message whose end
+/// comes with it is one piece.
+const SCRATCH_LEN: usize = 68 << 10;
 /// From here on a payload is written from where it is, as in the adapters.
 const VECTORED_LEN: usize = 4 << 10;
 /// Bytes put together for one write.
@@ -132,15 +133,28 @@ struct Whole<const READ: usize> {
     assembler: Assembler,
     pipe: Pipe,
     out: Vec<u8>,
-    /// Bytes of the next read.
-    read_len: usize,
+    /// The last message was large, and so will be the next: little of it is read
+    /// until there is room for it.
+    large: bool,
+    /// This message was read into room of its own.
+    roomed: bool,
+    /// Large messages in a row that were not: in fragments too short for that.
+    in_vain: u32,
 }
 
 impl<const READ: usize> Whole<READ> {
     fn new(setup: &Setup) -> Self {
         let (ws, assembler) = (connection(setup), Assembler::new());
         drop(Lent::new(&self::READ, READ));
-        Self { ws, assembler, pipe: setup.pipe(), out: Vec::new(), read_len: READ }
+        Self {
+            ws,
+            assembler,
+            pipe: setup.pipe(),
+            out: Vec::new(),
+            large: false,
+            roomed: false,
+            in_vain: 0,
+        }
     }
 }
 
@@ -152,26 +166,28 @@ impl<const READ: usize> Receive for Whole<READ> {
             // The rest of a large message goes to where it belongs.
             let room = self.assembler.room(&self.ws);
             if !room.is_empty() {
+                self.roomed = true;
                 let len = self.pipe.read(room).expect("memory");
                 if let Some(message) = self.assembler.receive_room(len, &mut self.ws, &mut self.out)
                 {
                     visit.message(kind(message.kind()), message.as_bytes());
+                    (self.roomed, self.in_vain) = (false, 0);
+                    self.large = message.as_bytes().len() > READ_LEN / 2;
                     self.assembler.put_buffer(message.into_buffer());
                     received += 1;
-                    self.read_len = FIRST_LEN;
                 }
                 continue;
             }
-            let len = self.pipe.read(&mut lent.memory[..self.read_len]).expect("memory");
-            self.read_len = READ;
+            let most = if self.large && self.in_vain < 3 { FIRST_LEN } else { READ };
+            let len = self.pipe.read(&mut lent.memory[..most]).expect("memory");
             let mut input = Input::new(&mut lent.memory[..len]);
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
                 match self.assembler.push(event) {
                     Some(Incoming::Message(message)) => {
-                        // The next will be as large.
-                        if message.as_bytes().len() > READ_LEN / 2 {
-                            self.read_len = FIRST_LEN;
-                        }
+                        let is_large = message.kind() == MessageKind::Binary
+                            && message.as_bytes().len() > READ_LEN / 2;
+                        self.in_vain += u32::from(is_large && !self.roomed);
+                        (self.large, self.roomed) = (is_large, false);
                         visit.message(kind(message.kind()), message.as_bytes());
                         self.assembler.put_buffer(message.into_buffer());
                         received += 1;
