@@ -111,7 +111,7 @@ fn receive(c: &mut Criterion) {
             let config = Arc::new(Config::default());
             let mut ws = Connection::client(Seed::from_bytes([1; 32]), config).with_deflate(params);
             ws.set_lender(&SHELF);
-            let (mut scratch, mut out) = (vec![0; 16 << 10], Vec::new());
+            let (mut scratch, mut out) = (vec![0; 64 << 10], Vec::new());
             group.throughput(Throughput::Bytes(len as u64));
             group.bench_function(BenchmarkId::new("message", len), |b| {
                 b.iter(|| {

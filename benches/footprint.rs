@@ -108,7 +108,7 @@ fn compressed() {
     let text = "a message of some length, and another. ".repeat(100);
     let mut sender = Connection::server(config.clone()).with_deflate(Params::default());
     let mut ws = client(&config).with_deflate(Params::default());
-    let (mut wire, mut scratch) = (Vec::with_capacity(8 << 10), vec![0; 16 << 10]);
+    let (mut wire, mut scratch) = (Vec::with_capacity(8 << 10), vec![0; 64 << 10]);
     row("first compressed message, sent", 1, || sender.send_text(&text, &mut wire));
     let mut receive = |wire: &mut Vec<u8>| {
         let mut input = Input::with_scratch(wire, &mut scratch);

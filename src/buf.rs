@@ -1,7 +1,7 @@
 //! Where bytes come from and where they go: [`Input`], [`Output`].
 //!
-//! Layer: the lowest. Both are the caller's memory; what the bytes mean is
-//! none of this module's business.
+//! Layer: above `mask`. Both are the caller's memory. What goes out are frames,
+//! each a header and a payload; what they say is none of this module's business.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +13,8 @@ use crate::mask;
 ///
 /// The pieces handed out borrow from `'b`, the caller's buffer, and not from
 /// this value: an event can be held while the connection is used to answer
-/// it. The bytes are unmasked in place, so the buffer's contents are spent.
+/// it. Payloads are unmasked in place, and headers are written over, so what was
+/// consumed of the buffer is spent.
 ///
 /// Data that was compressed needs other memory to be inflated into: scratch
 /// room, which the caller lends along with the bytes.
@@ -23,11 +24,7 @@ pub struct Input<'b> {
 }
 
 impl<'b> Input<'b> {
-    /// Bytes of scratch room below which a connection asks for more. Each chunk
-    /// is as long as the scratch room that is left, and at most 128 KiB; a message
-    /// comes in one if there is room for a byte more than it has. 64 KiB are a
-    /// good amount to lend: with 16 KiB it takes a third longer to inflate as
-    /// much.
+    /// Bytes of scratch room below which a connection asks for more.
     pub const MIN_SCRATCH: usize = 16;
 
     /// All of `bytes` as input, and no scratch room: for connections that have
@@ -41,6 +38,12 @@ impl<'b> Input<'b> {
     /// overwritten. When it is used up, `Connection::receive` gives `None` and
     /// `Connection::wants_scratch` is true: be done with the events, and make
     /// another input of what is left of this one, be it empty.
+    ///
+    /// A chunk ends where the scratch room does, at 128 KiB, and where the input
+    /// ends; and at each 64 KiB of a message if there is a
+    /// `DeflateConfig::max_ratio`. A message whose payload is in the input comes in
+    /// one chunk if there is room for a byte more than it has. 64 KiB are a good
+    /// amount to lend: with 16 KiB it takes a third longer to inflate as much.
     ///
     /// # Example: receiving, compressed or not
     ///
@@ -169,17 +172,27 @@ pub trait Output {
     /// there is one (RFC 6455, section 5.3); `payload` itself stays as it is. An
     /// output that can, does so in one pass.
     fn append_frame(&mut self, header: &[u8], payload: &[u8], key: Option<[u8; 4]>) {
-        self.append(header);
-        match key {
-            None => {
-                self.append(payload);
-            }
-            Some(mut key) => {
-                // A block at a time, so that the copy is still in the first-level
-                // cache when it is masked.
-                for block in payload.chunks(BLOCK) {
-                    key = mask::apply(self.append(block), key);
-                }
+        append_in_blocks(self, header, payload, key);
+    }
+}
+
+/// The way of outputs that cannot copy and mask at once: a block at a time, so
+/// that the copy is still in the first-level cache when it is masked.
+#[inline]
+fn append_in_blocks(
+    out: &mut (impl Output + ?Sized),
+    header: &[u8],
+    payload: &[u8],
+    key: Option<[u8; 4]>,
+) {
+    out.append(header);
+    match key {
+        None => {
+            out.append(payload);
+        }
+        Some(mut key) => {
+            for block in payload.chunks(BLOCK) {
+                key = mask::apply(out.append(block), key);
             }
         }
     }
@@ -200,6 +213,13 @@ impl Output for Vec<u8> {
         let start = self.len();
         self.extend_from_slice(bytes);
         &mut self[start..]
+    }
+
+    #[inline]
+    fn append_frame(&mut self, header: &[u8], payload: &[u8], key: Option<[u8; 4]>) {
+        // Once for both, and for all blocks.
+        self.reserve(header.len() + payload.len());
+        append_in_blocks(self, header, payload, key);
     }
 }
 

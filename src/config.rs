@@ -28,7 +28,8 @@ use crate::deflate::DeflateConfig;
 pub struct Config {
     /// Bytes of payload of one message received, over all its frames. A frame
     /// that announces more fails the connection with 1009 before any of it is
-    /// read. Compressed messages count as they are inflated. `u64::MAX`: no limit, for callers that stream.
+    /// read. Compressed messages count as they are inflated. `u64::MAX`: no limit,
+    /// for callers that stream.
     ///
     /// Default: 16 MiB. Few applications send more in one message; whoever
     /// collects whole messages can be made to hold this much per connection.

@@ -57,7 +57,7 @@ fn apply_short(data: &mut [u8], key: [u8; 4]) {
     }
 }
 
-#[inline(never)]
+#[inline(never)] // where it is called there is other work for the registers
 fn copy_short(from: &[u8], to: &mut [u8], key: [u8; 4]) {
     let blocks = from.len() / BLOCK * BLOCK;
     let (from, from_rest) = from.split_at(blocks);

@@ -64,7 +64,7 @@ impl KeyGenerator {
     pub(crate) fn masking_key(&mut self) -> [u8; 4] {
         if let Some(key) = self.keys.get(self.next) {
             self.next += 1;
-            return key.to_ne_bytes();
+            return key.to_le_bytes();
         }
         self.make_keys()
     }
@@ -74,7 +74,7 @@ impl KeyGenerator {
     fn make_keys(&mut self) -> [u8; 4] {
         self.keys.fill_with(|| self.rng.next_u32());
         self.next = 1;
-        self.keys[0].to_ne_bytes()
+        self.keys[0].to_le_bytes()
     }
 
     /// "A nonce consisting of a randomly selected 16-byte value" (section 4.1).

@@ -37,6 +37,16 @@ fn memory_is_what_the_documentation_says() {
     });
     assert_eq!(allocations, 0, "a server's handshake");
 
+    // A vector grows once for a frame, however long.
+    let mut client = Connection::client(Seed::from_bytes([1; 32]), config.clone());
+    let long = vec![7; 1 << 20];
+    let (allocations, ..) = count(|| {
+        let mut out = Vec::new();
+        client.send_binary(&long, &mut out).unwrap();
+        out
+    });
+    assert_eq!(allocations, 1, "a frame of a megabyte");
+
     pings_in_one_piece(&config);
     messages_in_steady_state(&config);
     announced_lengths(&config);

@@ -133,6 +133,46 @@ fn s5_4_chunks_say_whether_they_are_first_and_last() {
     );
 }
 
+/// Where both are in one input, and the header that goes before it has room.
+#[test]
+fn s5_4_a_character_that_fragments_cut_comes_with_what_completes_it() {
+    let chunks = |engine: &Engine, frames: Vec<Frame>, first_read: usize| {
+        let mut bytes = engine.peer_sends(frames);
+        let mut ws = engine.connection();
+        let mut chunks = Vec::new();
+        let (first, rest) = bytes.split_at_mut(first_read);
+        for piece in [first, rest] {
+            let mut input = Input::new(piece);
+            while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+                let Event::Text(chunk) = event else { panic!("{event:?}") };
+                chunks.push(chunk.as_str().to_owned());
+            }
+        }
+        chunks
+    };
+    for engine in both() {
+        let euro = vec![fragment(TEXT, b"a\xe2\x82"), frame(CONTINUATION, b"\xac!")];
+        assert_eq!(chunks(&engine, euro, 0), ["a", "\u{20ac}!"]);
+        // With a control frame and an empty fragment in between.
+        let split = vec![
+            fragment(TEXT, b"a\xe2"),
+            fragment(CONTINUATION, b""),
+            fragment(CONTINUATION, b"\x82"),
+            frame(CONTINUATION, b"\xac!"),
+        ];
+        assert_eq!(chunks(&engine, split, 0), ["a", "\u{20ac}!"]);
+        let fish = vec![fragment(TEXT, b"a\xf0\x9f\x90"), frame(CONTINUATION, b"\x9f!")];
+        // A server's header has two bytes, which is one less than are carried.
+        let expected: &[&str] =
+            if engine.is_client { &["a", "\u{1f41f}", "!"] } else { &["a", "\u{1f41f}!"] };
+        assert_eq!(chunks(&engine, fish.clone(), 0), expected);
+        // Of a header that came in two reads, only what came in the second counts.
+        let header_end =
+            engine.peer_sends(fish[..1].to_vec()).len() + if engine.is_client { 2 } else { 6 };
+        assert_eq!(chunks(&engine, fish, header_end - 1), ["a", "\u{1f41f}", "!"]);
+    }
+}
+
 #[test]
 fn s5_4_chunks_say_how_much_of_the_message_is_to_come_once_that_is_known() {
     let engine = client();

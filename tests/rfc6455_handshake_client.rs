@@ -579,6 +579,19 @@ fn s4_1_a_reply_is_http_1_1() {
     }
 }
 
+/// It opens nothing: neither a reply that refuses, nor one before the last.
+#[test]
+fn s4_1_what_other_replies_say_about_websockets_is_not_judged() {
+    let twice = "Sec-WebSocket-Accept: a\r\nSec-WebSocket-Accept: b\r\n\
+        Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n";
+    let refused = format!("HTTP/1.1 401 No\r\nContent-Length: 0\r\n{twice}\r\n");
+    let seen = Seen::Refused { status: 401, body: Vec::new(), complete: true };
+    assert_eq!(read(&refused), Ok(seen));
+    let interim = format!("HTTP/1.1 103 Early Hints\r\n{twice}\r\n");
+    let head = interim + &reply("");
+    assert_eq!(read(&head), Ok(Seen::Accepted { subprotocol: None, head_len: head.len() }));
+}
+
 #[test]
 fn rfc9112_malformed_heads_fail() {
     for (added, error) in [

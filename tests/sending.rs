@@ -14,7 +14,15 @@ fn s5_6_messages_go_out_in_one_frame() {
             let data = Random(len as u64).bytes(len);
             ws.send_binary(&data, &mut out).unwrap();
             ws.send_text(&"\u{e9}".repeat(len), &mut out).unwrap();
-            let text = "\u{e9}".repeat(len).into_bytes();
+            let text = "\u{e9}".repeat(len);
+            // The same, masked on the way and not behind it.
+            let mut memory = vec![0; out.len()];
+            let mut fixed = FixedOutput::new(&mut memory);
+            let mut ws = engine.connection();
+            ws.send_binary(&data, &mut fixed).unwrap();
+            ws.send_text(&text, &mut fixed).unwrap();
+            assert_eq!(fixed.filled(), out);
+            let text = text.into_bytes();
             assert_eq!(sent_frames(&out, engine.is_client), [(0x82, data), (0x81, text)]);
         }
     }

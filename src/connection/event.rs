@@ -43,7 +43,8 @@ pub enum Event<'b> {
     Failed(ProtocolError),
 }
 
-/// A piece of a text message as it arrived: whole characters, less than 64 KiB.
+/// A piece of a text message as it arrived: whole characters, at most 128 KiB
+/// of them in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextChunk<'b> {
     pub(super) text: Text<'b>,

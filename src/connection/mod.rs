@@ -134,7 +134,7 @@ impl Connection {
             timers: None,
             negotiated: None,
             compression: None,
-            happened: Happened::default(),
+            happened: Happened::OPENED,
             wants_room: false,
         }
     }

@@ -15,6 +15,7 @@ use crate::error::ProtocolError;
 use crate::frame::{self, FrameHeader, MAX_HEADER_LEN, Opcode, RSV1};
 use crate::mask;
 use crate::utf8::Utf8Decoder;
+use text::Joined;
 
 /// What was read. The connection turns it into an event and an answer.
 pub(super) enum Piece<'b> {
@@ -68,6 +69,17 @@ enum Frame {
     /// that what a user sees does not depend on where the network cut the
     /// bytes.
     Invalid(ProtocolError),
+}
+
+/// What came of looking for a header.
+enum Header {
+    /// There is less than one.
+    Incomplete,
+    /// Its payload is next.
+    Read,
+    /// The same, behind the beginning of a character that its payload goes on
+    /// with.
+    Joined(Joined),
 }
 
 /// What a receiver has to be told by the connection.
@@ -170,13 +182,13 @@ impl Receiver {
         loop {
             match self.frame {
                 Frame::Header => match self.read_header(input, &mut context) {
-                    Ok(Some(0)) => {}
-                    Ok(Some(joined)) => {
+                    Ok(Header::Read) => {}
+                    Ok(Header::Joined(joined)) => {
                         if let Some(piece) = self.read_joined_text(input, joined) {
                             return Some(piece);
                         }
                     }
-                    Ok(None) => return None,
+                    Ok(Header::Incomplete) => return None,
                     Err(violation) => return Some(Piece::Violation(violation)),
                 },
                 Frame::Invalid(error) => return Some(Piece::Violation(error)),
@@ -241,14 +253,12 @@ impl Receiver {
 
     // ---- headers ---------------------------------------------------------
 
-    /// A header was read, and its payload is next, behind so many bytes that are
-    /// [joined](Self::join) to it; or there is less than a header.
     #[inline]
     fn read_header(
         &mut self,
         input: &mut Input<'_>,
         context: &mut Context<'_>,
-    ) -> Result<Option<usize>, ProtocolError> {
+    ) -> Result<Header, ProtocolError> {
         let kept = usize::from(self.header_len);
         let (header, used) = if kept == 0 {
             let bytes = input.peek();
@@ -257,7 +267,7 @@ impl Receiver {
                 Some(found) => found,
                 None => {
                     self.keep_header(input);
-                    return Ok(None);
+                    return Ok(Header::Incomplete);
                 }
             }
         } else {
@@ -270,7 +280,7 @@ impl Receiver {
                 Some(found) => found,
                 None => {
                     self.keep_header(input);
-                    return Ok(None);
+                    return Ok(Header::Incomplete);
                 }
             }
         };
@@ -282,9 +292,13 @@ impl Receiver {
         self.key = header.mask.unwrap_or_default();
         self.remaining = header.len;
         self.header_len = 0;
-        let joined = if self.text.is_at_boundary() { 0 } else { self.join(input, used - kept) };
-        input.take(used - kept - joined);
-        Ok(Some(joined))
+        if !self.text.is_at_boundary() {
+            if let Some(joined) = self.join(input, used - kept) {
+                return Ok(Header::Joined(joined));
+            }
+        }
+        input.take(used - kept);
+        Ok(Header::Read)
     }
 
     /// Moves the input, which ends inside a header, into the state: all of it

@@ -48,7 +48,7 @@ impl Sender {
     }
 
     /// Appends one frame, whole, or fails with [`SendError::OutputFull`].
-    #[inline(always)] // with the opcode known
+    #[inline(always)] // of a whole message with the opcode known
     pub(super) fn frame(
         &mut self,
         fin: bool,

@@ -16,8 +16,9 @@ use crate::time::Instant;
 
 impl Connection {
     /// True if [`note_time`](Self::note_time) should be called now, since
-    /// something has happened that a deadline depends on. False on the hot
-    /// path while the deadlines are off, so that no clock need be read.
+    /// something has happened that a deadline depends on; the first is that the
+    /// connection has opened. False on the hot path while the deadlines are off,
+    /// so that no clock need be read.
     pub fn wants_time(&self) -> bool {
         self.happened.matters(&self.config)
             || self.compression.as_ref().is_some_and(|compression| compression.tx.wants_time())
@@ -25,8 +26,7 @@ impl Connection {
 
     /// Notes that what has happened since the last call happened at `now`.
     /// Gives up on nobody: says when [`handle_timeout`](Self::handle_timeout)
-    /// is due, `None` if not before something happens. Call it once when the
-    /// connection opens, so that silence from the start is noticed.
+    /// is due, `None` if not before something happens.
     pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
         let happened = core::mem::take(&mut self.happened);
         let config = &*self.config;
@@ -144,6 +144,10 @@ pub(super) struct Happened {
 }
 
 impl Happened {
+    /// What a new connection starts with: silence counts from then on.
+    pub(super) const OPENED: Self =
+        Self { received: true, data: true, closing: false, ping: false };
+
     /// True if there is a deadline that depends on it.
     fn matters(self, config: &Config) -> bool {
         self.closing

@@ -16,7 +16,7 @@ use super::build::{BuildError, append_all, check_header, check_subprotocol, emit
 use super::deadline::Deadline;
 use super::head::{self, HeadError, HeadLimits, HeadScanner, Headers};
 use super::refusal::{Body, Refusal};
-use super::response::{Chosen, Response, ResponseError, check_reply, parse_status_line};
+use super::response::{ReplyFields, Response, ResponseError, check_reply, parse_status_line};
 use crate::buf::Output;
 use crate::config::Config;
 #[cfg(feature = "deflate")]
@@ -272,7 +272,7 @@ impl Client {
     }
 
     /// Looks for a complete reply in `received`: all bytes that have come so
-    /// far, those of earlier calls included. Each byte is looked at once,
+    /// far, those of earlier calls included. Each byte is looked at twice at most,
     /// however many calls it takes, and once more when the reply is complete.
     /// `None`: more bytes are needed. Not to be called again once it gave a
     /// reply that accepts: what follows are frames.
@@ -289,13 +289,13 @@ impl Client {
         while self.refusal.is_none() {
             let Some(head) = self.scanner.scan(received, &self.limits)? else { return Ok(None) };
             let (start, end) = (head.start, head.end);
-            let (line, headers, chosen) = head::parse_with(&received[head], |lines| {
-                Chosen::collect(lines.iter().map(|line| (line.name, line.value)))
+            let (line, headers, fields) = head::parse_with(&received[head], |lines| {
+                ReplyFields::collect(lines.iter().map(|line| (line.name, line.value)))
             })?;
             let status = parse_status_line(line)?;
             match status {
                 101 => {
-                    let response = self.accepted(end, headers, chosen?)?;
+                    let response = self.accepted(end, headers, fields?)?;
                     return Ok(Some(Reply::Accepted(response)));
                 }
                 // "A client MUST be able to parse one or more 1xx responses
@@ -355,11 +355,11 @@ impl Client {
         &mut self,
         head_len: usize,
         headers: Headers<'a>,
-        chosen: Chosen<'a>,
+        fields: ReplyFields<'a>,
     ) -> Result<Response<'a>, ResponseError> {
         let expected = accept_key(&self.key);
         let offered = &self.request.subprotocols;
-        let reply = check_reply(&chosen, headers, &expected, offered, &self.config)?;
+        let reply = check_reply(&fields, headers, &expected, offered, &self.config)?;
         // Taken by the one reply that opens the connection.
         let keys = self.keys.take().ok_or(ResponseError::EndOfStream)?;
         Ok(Response::new(head_len, headers, reply, keys, self.config.clone()))

@@ -125,8 +125,7 @@ impl HeadLimits {
 const MAX_METHOD_LEN: usize = 32;
 
 /// Looks for the end of a head. Remembers how far it has looked, so that each
-/// byte is looked at twice at most, unless it is of a line that comes in many
-/// parts: those are looked at once more for each part.
+/// byte is looked at twice at most, however it comes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadScanner {
     /// Where the head begins.

@@ -133,10 +133,9 @@ pub(super) fn parse_status_line(line: &[u8]) -> Result<u16, ResponseError> {
     }
 }
 
-/// What a reply says in the headers that a client looks at, collected in one
-/// pass.
+/// The headers of a reply that a client looks at, collected in one pass.
 #[derive(Default)]
-pub(super) struct Chosen<'a> {
+pub(super) struct ReplyFields<'a> {
     upgrades: bool,
     connection_upgrades: bool,
     accept: Option<&'a [u8]>,
@@ -145,31 +144,31 @@ pub(super) struct Chosen<'a> {
     has_extensions: bool,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a> ReplyFields<'a> {
     pub(super) fn collect(
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, ResponseError> {
-        let mut chosen = Self::default();
+        let mut fields = Self::default();
         for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             match name.len() {
-                7 if is("Upgrade") => chosen.upgrades |= head::has_element(value, "websocket"),
+                7 if is("Upgrade") => fields.upgrades |= head::has_element(value, "websocket"),
                 10 if is("Connection") => {
-                    chosen.connection_upgrades |= head::has_element(value, "upgrade");
+                    fields.connection_upgrades |= head::has_element(value, "upgrade");
                 }
                 20 if is("Sec-WebSocket-Accept") => {
-                    head::set_once(&mut chosen.accept, value)
+                    head::set_once(&mut fields.accept, value)
                         .map_err(|_| ResponseError::AcceptInvalid)?;
                 }
                 22 if is("Sec-WebSocket-Protocol") => {
-                    head::set_once(&mut chosen.subprotocol, value)
+                    head::set_once(&mut fields.subprotocol, value)
                         .map_err(|_| ResponseError::SubprotocolNotOffered)?;
                 }
-                24 if is(EXTENSIONS) => chosen.has_extensions = true,
+                24 if is(EXTENSIONS) => fields.has_extensions = true,
                 _ => {}
             }
         }
-        Ok(chosen)
+        Ok(fields)
     }
 }
 
@@ -177,24 +176,24 @@ impl<'a> Chosen<'a> {
 /// `Content-Length` and `Transfer-Encoding` mean nothing in a 101 and are
 /// ignored (RFC 9110, section 15.2.2; RFC 9112, section 6.3).
 pub(super) fn check_reply<'a>(
-    chosen: &Chosen<'a>,
+    fields: &ReplyFields<'a>,
     headers: Headers<'a>,
     expected: &[u8; ACCEPT_LEN],
     offered: &[String],
     config: &Config,
 ) -> Result<Settled<'a>, ResponseError> {
-    if !chosen.upgrades {
+    if !fields.upgrades {
         return Err(ResponseError::UpgradeMissing);
     }
-    if !chosen.connection_upgrades {
+    if !fields.connection_upgrades {
         return Err(ResponseError::ConnectionMissing);
     }
-    if chosen.accept != Some(expected) {
+    if fields.accept != Some(expected) {
         return Err(ResponseError::AcceptInvalid);
     }
     // Most replies choose none, and need not be read again.
-    let extensions = chosen.has_extensions.then(|| headers.all(EXTENSIONS));
-    Settled::check(chosen.subprotocol, extensions.into_iter().flatten(), offered, config)
+    let extensions = fields.has_extensions.then(|| headers.all(EXTENSIONS));
+    Settled::check(fields.subprotocol, extensions.into_iter().flatten(), offered, config)
 }
 
 /// Item 5: no extension but one that was offered.

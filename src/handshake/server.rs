@@ -61,7 +61,7 @@ impl Server {
     }
 
     /// Looks for a complete request in `received`: all bytes that have come
-    /// so far, those of earlier calls included. Each byte is looked at once,
+    /// so far, those of earlier calls included. Each byte is looked at twice at most,
     /// however many calls it takes, and once more when the request is
     /// complete. `None`: more bytes are needed. No allocation, no copy. Not to
     /// be called again once it gave a request: what follows are frames.

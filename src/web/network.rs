@@ -17,7 +17,7 @@ use super::event::CloseEvent;
 use super::opening::Opening;
 use super::outbox::Outbox;
 use super::task::Task;
-use crate::buf::{BLOCK, Input};
+use crate::buf::Input;
 use crate::close::CloseCode;
 use crate::connection::{Closed, Connection};
 use crate::handshake::{Client, ResponseError};
@@ -40,9 +40,10 @@ pub(super) enum Phase {
 pub(super) struct Open {
     pub(super) ws: Connection,
     pub(super) assembler: Assembler,
-    /// The engine was not told the time yet.
-    pub(super) is_new: bool,
 }
+
+/// Bytes that compressed messages are inflated into at a time.
+const SCRATCH_LEN: usize = 16 << 10;
 
 /// Where to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,7 @@ impl Network {
     /// True if [`note_time`](Self::note_time) should be called now.
     pub fn wants_time(&self) -> bool {
         match &self.socket.phase {
-            Phase::Open(open) => open.is_new || open.ws.wants_time(),
+            Phase::Open(open) => open.ws.wants_time(),
             _ => false,
         }
     }
@@ -199,10 +200,7 @@ impl Network {
     pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.socket.phase {
             Phase::Opening(opening) => opening.until(),
-            Phase::Open(open) => {
-                open.is_new = false;
-                open.ws.note_time(now)
-            }
+            Phase::Open(open) => open.ws.note_time(now),
             Phase::Waiting(_) | Phase::Over => None,
         }
     }
@@ -251,7 +249,7 @@ impl WebSocket {
         let start = self.outbox.end();
         let Open { ws, assembler, .. } = open.as_mut();
         if ws.may_inflate() {
-            let mut scratch = [0; BLOCK];
+            let mut scratch = [0; SCRATCH_LEN];
             let mut left = bytes.len();
             loop {
                 let rest = bytes.len() - left;

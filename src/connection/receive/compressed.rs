@@ -7,14 +7,14 @@ use crate::connection::event::{BinaryChunk, Event, MessageKind, Place, Text, Tex
 use crate::error::ProtocolError;
 use crate::mask;
 
-/// Payload bytes unmasked at a time, and not many more than what may come out of
-/// them has room. Those that there is no room for are masked again, so that
-/// input which was not consumed is as it came.
-const STEP: usize = 16 << 10;
-
-/// Bytes that a chunk has at most. Each call of the inflater has to note the
-/// window behind it, and is slow about its last bytes.
+/// Bytes that a chunk has at most: what the inflater is given in one call, which
+/// is counted in 32 bits. That it is much has its use: each call notes the
+/// window behind what came out, and is slow about its last bytes.
 const MAX_CHUNK: usize = 128 << 10;
+
+/// Bytes more that the payload of a chunk may have than the chunk: for the
+/// headers of DEFLATE's blocks.
+const HEADERS: usize = 1 << 10;
 
 impl Receiver {
     /// Inflates payload that is in the input into what scratch room there is.
@@ -38,8 +38,10 @@ impl Receiver {
         if wants_scratch {
             return None;
         }
-        let step = len.min(STEP).min(input.scratch_len());
-        let (payload, scratch) = input.peek_with_scratch(step);
+        // Enough to fill the room, and not much more: what was not consumed is masked
+        // again, so that it is as it came.
+        let len = len.min(input.scratch_len().min(MAX_CHUNK) + HEADERS);
+        let (payload, scratch) = input.peek_with_scratch(len);
         // An unfinished character goes on where it stopped.
         let carried = self.text.take_carry(scratch);
         let room = scratch.len().min(MAX_CHUNK) - carried;

@@ -6,6 +6,14 @@ use crate::buf::{BLOCK, Input};
 use crate::connection::event::{Event, Place, Text, TextChunk};
 use crate::error::ProtocolError;
 
+/// The beginning of a character, in front of the payload that goes on with it.
+pub(super) struct Joined {
+    /// 1 to 3 bytes.
+    len: usize,
+    /// Of the payload's frame.
+    fin: bool,
+}
+
 impl Receiver {
     /// Bytes of a text message, which begin between two characters, as a chunk.
     /// Those that are not UTF-8 go into the state.
@@ -26,14 +34,13 @@ impl Receiver {
             .then_some(Event::Text(TextChunk { text, place }))
     }
 
-    /// Reads text of which the first bytes, `joined`, came in the last fragment.
+    /// Reads text that goes on with a character of the last fragment's.
     #[inline(never)]
     pub(super) fn read_joined_text<'b>(
         &mut self,
         input: &mut Input<'b>,
-        joined: usize,
+        Joined { len: joined, fin }: Joined,
     ) -> Option<Piece<'b>> {
-        let Frame::Data { fin, .. } = self.frame else { return None };
         let len = narrow(self.remaining.min((input.len() - joined) as u64));
         let bytes = input.take(joined + len.min(BLOCK));
         self.unmask(&mut bytes[joined..]);
@@ -66,17 +73,18 @@ impl Receiver {
     }
 
     /// Puts the beginning of a character that ended the last fragment in front of
-    /// what this one brings of it: where its header was, of which the input
-    /// holds so many bytes. Then both are one piece of text. Gives the number of
-    /// bytes; none if that can not be.
+    /// what this one brings of it, over the end of its header; the input holds so
+    /// many bytes of that. Then both are one piece of text, and all that is left
+    /// of the header is consumed. `None` if that can not be; nothing has changed.
     #[cold]
-    pub(super) fn join(&mut self, input: &mut Input<'_>, header_len: usize) -> usize {
-        let has_payload = self.remaining > 0 && input.len() > header_len;
-        if !has_payload || !matches!(self.frame, Frame::Data { .. }) {
-            return 0;
+    pub(super) fn join(&mut self, input: &mut Input<'_>, header_len: usize) -> Option<Joined> {
+        let Frame::Data { fin, .. } = self.frame else { return None };
+        let len = self.text.carried();
+        if self.remaining == 0 || input.len() == header_len || header_len < len {
+            return None;
         }
-        let header = input.peek_mut(header_len);
-        let Some(start) = header_len.checked_sub(self.text.carried()) else { return 0 };
-        self.text.take_carry(&mut header[start..])
+        input.take(header_len - len);
+        self.text.take_carry(input.peek_mut(len));
+        Some(Joined { len, fin })
     }
 }

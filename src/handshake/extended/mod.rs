@@ -27,8 +27,9 @@
 //! 2. Send [`Client::fields`], and no more until the reply is there.
 //! 3. Give the reply to [`Client::receive`].
 //!
-//! With the feature `http`, `accept`, `Client::request` and `Client::open` are the same with the types of the `http` crate, for h2, hyper, axum and so
-//! on; `examples/embed_h2.rs` is a server and a client.
+//! With the feature `http`, `accept`, `Client::request` and `Client::open` are the
+//! same with the types of the `http` crate, for h2, hyper, axum and so on;
+//! `examples/embed_h2.rs` is a server and a client.
 //!
 //! # How a stream ends
 //!
