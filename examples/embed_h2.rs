@@ -54,6 +54,10 @@ const WINDOW: u32 = 64 << 10;
 /// must leave the others theirs.
 const ALL_WINDOWS: u32 = MAX_STREAMS * WINDOW;
 
+/// Bytes to be sent from which on no more is made of what was received: 64 KiB,
+/// compressed, can be sixty megabytes to be sent back.
+const ENOUGH: usize = 256 << 10;
+
 /// How long a peer may take nothing of what waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -101,6 +105,9 @@ struct WebSocket {
     out: Vec<u8>,
     /// What was said before that, and waits for room in the windows.
     waiting: Bytes,
+    /// What has come and is not all received yet, and whether there is more in it.
+    held: BytesMut,
+    holds: bool,
     /// When the peer last took something.
     took: Instant,
     clock: Clock,
@@ -124,8 +131,21 @@ impl WebSocket {
     fn new(ws: Connection, recv: RecvStream, send: SendStream<Bytes>, out: Vec<u8>) -> Self {
         let clock = Clock::new();
         let (messages, waiting, took) = (Assembler::new(), Bytes::new(), clock.now());
-        let (due, has_ended, has_finished) = (None, false, false);
-        Self { ws, messages, recv, send, out, waiting, took, clock, due, has_ended, has_finished }
+        Self {
+            ws,
+            messages,
+            recv,
+            send,
+            out,
+            waiting,
+            held: BytesMut::new(),
+            holds: false,
+            took,
+            clock,
+            due: None,
+            has_ended: false,
+            has_finished: false,
+        }
     }
 
     /// Moves bytes until the connection is over.
@@ -138,6 +158,10 @@ impl WebSocket {
             if self.waiting.is_empty() && !self.out.is_empty() {
                 self.waiting = mem::take(&mut self.out).into();
                 self.took = now;
+            }
+            if self.holds && self.waiting.is_empty() {
+                self.go_on(application);
+                continue;
             }
             if self.ws.should_close_transport() && self.waiting.is_empty() {
                 if !mem::replace(&mut self.has_finished, true) {
@@ -201,7 +225,7 @@ impl WebSocket {
     /// Who takes nothing is not read from.
     fn may_read(&self) -> bool {
         let queued = self.waiting.len() + self.out.len();
-        !self.has_ended && queued <= self.ws.config().max_queued_len
+        !self.has_ended && !self.holds && queued <= self.ws.config().max_queued_len
     }
 
     /// When what waits has waited for too long.
@@ -212,25 +236,33 @@ impl WebSocket {
     }
 
     fn receive(&mut self, data: Bytes, application: &mut Application<'_>) {
-        let mut data = BytesMut::from(data);
-        let mut left = data.len();
+        self.held = data.into();
+        self.go_on(application);
+    }
+
+    /// Receives what is held, until there is enough to be sent.
+    fn go_on(&mut self, application: &mut Application<'_>) {
+        let held = self.held.len();
+        let mut left = held;
         // Compressed messages are inflated into it.
         let mut scratch = [0; 16 << 10];
         loop {
-            let start = data.len() - left;
-            let mut input = Input::with_scratch(&mut data[start..], &mut scratch);
-            while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
+            let mut input = Input::with_scratch(&mut self.held[held - left..], &mut scratch);
+            while self.out.len() < ENOUGH {
+                let Some(event) = self.ws.receive(&mut input, &mut self.out) else { break };
                 if let Some(incoming) = self.messages.push(event) {
                     application(incoming, &mut self.ws, &mut self.out);
                 }
             }
             left = input.len();
-            if !self.ws.wants_scratch() {
+            if self.out.len() >= ENOUGH || !self.ws.wants_scratch() {
                 break;
             }
         }
+        self.holds = self.out.len() >= ENOUGH && (left > 0 || self.ws.is_inflating());
+        drop(self.held.split_to(held - left));
         // They are processed: so many more may come. If the stream is reset, none.
-        let _ = self.recv.flow_control().release_capacity(data.len());
+        let _ = self.recv.flow_control().release_capacity(held - left);
     }
 }
 

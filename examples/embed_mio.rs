@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use embed::deadlines::{Deadlines, Watched};
 use embed::session::{Session, Step};
-use embed::{ACCEPT_AGAIN, Memory};
+use embed::{ACCEPT_AGAIN, KEEP_LEN, Memory};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -284,9 +284,14 @@ impl Client {
     fn advance(&mut self, thread: &mut Thread, now: Instant) -> io::Result<Turn> {
         self.flush(&mut thread.out, now)?;
         let mut reads = 0;
-        while self.may_read() && reads < READS_IN_TURN {
+        while self.may_go_on() && reads < READS_IN_TURN {
             reads += 1;
             let Thread { read, memory, out } = thread;
+            if self.session.holds_input() {
+                self.session.go_on(memory, out);
+                self.flush(out, now)?;
+                continue;
+            }
             match self.stream.read(read) {
                 Ok(0) => {
                     self.can_read = false;
@@ -307,7 +312,8 @@ impl Client {
                 self.flush(&mut thread.out, now)?;
             }
         }
-        let has_looked = !self.can_read && self.pending.is_empty();
+        let is_all_received = !self.can_read && !self.session.holds_input();
+        let has_looked = is_all_received && self.pending.is_empty();
         self.session.keep_time(has_looked, now, &mut thread.out);
         self.flush(&mut thread.out, now)?;
         match self.session.next_step(self.pending.is_empty(), now) {
@@ -315,12 +321,13 @@ impl Client {
             Step::HangUp => self.stream.shutdown(Shutdown::Write)?,
             Step::Wait => {}
         }
-        Ok(if self.may_read() { Turn::HasMore } else { Turn::Waits })
+        Ok(if self.may_go_on() { Turn::HasMore } else { Turn::Waits })
     }
 
     /// Who takes nothing is not read from.
-    fn may_read(&self) -> bool {
-        self.can_read && self.pending.is_empty() && self.session.wants_bytes()
+    fn may_go_on(&self) -> bool {
+        let has_more = self.can_read && self.session.wants_bytes();
+        (has_more || self.session.holds_input()) && self.pending.is_empty()
     }
 
     /// Writes what waits, and then the shared output; what is not taken waits.
@@ -340,6 +347,7 @@ impl Client {
         }
         self.pending.extend_from_slice(&out[sent..]);
         out.clear();
+        out.shrink_to(KEEP_LEN);
         if before == 0 || self.pending.len() - self.sent < before {
             self.session.has_taken(now);
         }

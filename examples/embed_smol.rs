@@ -170,6 +170,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         THREAD.with_borrow_mut(|Thread { read, memory, out }| {
             // What a turn that failed has left is for somebody else.
             out.clear();
+            if self.session.holds_input() {
+                self.session.go_on(memory, out);
+                self.session.keep_time(false, self.clock.now(), out);
+                return Poll::Ready(Ok(std::mem::take(out)));
+            }
             let read_some = if self.session.wants_bytes() {
                 Pin::new(&mut self.stream).poll_read(cx, read)
             } else {

@@ -51,11 +51,15 @@ fn run(addr: &str) -> io::Result<()> {
             }
         };
         let (room, config) = (room.clone(), config.clone());
-        thread::spawn(move || {
+        let serving = thread::Builder::new().spawn(move || {
             if let Err(error) = serve(stream, config, &room) {
                 eprintln!("connection: {error}");
             }
         });
+        if let Err(error) = serving {
+            // No more threads: who wanted to come in is let go.
+            eprintln!("connection: {error}");
+        }
     }
 }
 
@@ -67,7 +71,7 @@ fn serve(stream: TcpStream, config: Arc<Config>, room: &Room) -> Result<(), Erro
     let (mut reader, sender) = ws.split()?;
     let (queue, queued) = sync_channel(QUEUE_LEN);
     // Ends when the room lets go of the queue.
-    let sending = thread::spawn(move || send(&sender, &queued));
+    let sending = thread::Builder::new().spawn(move || send(&sender, &queued))?;
     let id = room.enter(queue);
     let result = loop {
         match reader.read() {

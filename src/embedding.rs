@@ -20,7 +20,8 @@
 //!
 //! 1. Wait until there is something to read, and read it into a buffer. One for
 //!    each thread is enough: what the engine does not use up it keeps itself, and
-//!    that is at most a header or a control frame. 16 to 64 KiB are a good size.
+//!    that is at most a header, a control frame or the beginning of a character.
+//!    16 to 64 KiB are a good size.
 //! 2. Until the handshake is over, keep all that was read, and give it to
 //!    [`Server::receive`] or [`Client::receive`] whole. What lies behind the
 //!    [head](crate::handshake::Request::head_len) is frames: go on at 3 with it.
@@ -80,14 +81,16 @@
 //! The engine never asks what time it is; its [`Instant`] counts from wherever
 //! the caller likes.
 //!
-//! 1. After reading, writing and commands: if [`wants_time`], call [`note_time`].
-//!    It says when something is due if nothing happens before that.
+//! 1. When the connection has opened, and after reading, writing and commands: if
+//!    [`wants_time`], call [`note_time`]. It says when something is due if nothing
+//!    happens before that.
 //! 2. When that has come and *nothing is there to be read*: [`handle_timeout`],
 //!    which may append to the output, and says when to come back.
 //!
 //! It is no harm to come early, or twice. So a loop can leave old entries in its
 //! heap or wheel, and look when they come up whether the connection is due. With
-//! the deadlines of [`Config`](crate::Config) off, the clock is not read at all.
+//! the deadlines of [`Config`](crate::Config) off, the clock is not read until the
+//! application pings or somebody closes.
 //!
 //! # Back-pressure
 //!
@@ -95,6 +98,10 @@
 //! read from a peer as long as what it was sent is not taken; the rest is TCP's.
 //! What a peer can have the engine append by itself is bounded by what was read:
 //! a Pong is at most four bytes longer than its Ping, and there is one Close.
+//! What the application answers is not: 64 KiB, compressed, can be sixty
+//! megabytes of messages to be sent back. So when much has been appended, leave
+//! [`receive`] alone, write, and go on with what is left of the input, and with
+//! what [`is_inflating`], when it is written.
 //!
 //! Who is not read from cannot be heard to answer: as long as its output waits,
 //! judge it by when it last took something, and not by [`handle_timeout`].
@@ -103,7 +110,8 @@
 //!
 //! A peer that always has more to say must not be all that a thread listens to.
 //! Bound what is read from one at a time, and come back to it after the others.
-//! Do not read on from a peer that is to be hung up on.
+//! From a peer that is to be hung up on, read nothing until our direction has
+//! ended.
 //!
 //! # Concurrency
 //!
@@ -129,12 +137,17 @@
 //!
 //! # Example: a turn
 //!
-//! All of the above for a server's connection on a socket that does not block:
-//! what is to be done when the socket is ready, or the time has come.
+//! A server's connection on a socket that does not block: what is to be done when
+//! the socket is ready, or the time has come. `examples/embed` has besides how
+//! input is held back, and how a socket is left in good order.
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read, Write};
+//! use std::time::Duration;
 //! use sockeye::{Assembler, Connection, Incoming, Input, Instant};
+//!
+//! /// How long a peer may take nothing of what waits for it.
+//! const PATIENCE: Duration = Duration::from_secs(10);
 //!
 //! /// Memory that all connections of a thread share.
 //! struct Thread {
@@ -146,8 +159,9 @@
 //!     stream: S,
 //!     ws: Connection,
 //!     messages: Assembler,
-//!     /// What the socket has not taken.
+//!     /// What the socket has not taken, and when it last took something.
 //!     out: Vec<u8>,
+//!     taken_at: Instant,
 //!     due: Option<Instant>,
 //! }
 //!
@@ -158,13 +172,15 @@
 //!     Wait,
 //!     /// Give it another turn when the others have had theirs.
 //!     Again,
-//!     /// Close the socket.
+//!     /// End our direction, throw away what still comes, and close the socket.
 //!     Close,
+//!     /// Close the socket: the peer takes nothing.
+//!     Drop,
 //! }
 //!
 //! impl<S: Read + Write> Client<S> {
 //!     fn turn(&mut self, thread: &mut Thread, now: Instant) -> io::Result<Next> {
-//!         self.flush()?;
+//!         self.flush(now)?;
 //!         let mut next = Next::Again;
 //!         for _ in 0..8 {
 //!             // Who takes nothing is not read from.
@@ -175,6 +191,7 @@
 //!             match self.stream.read(&mut thread.read) {
 //!                 Ok(0) => println!("{:?}", self.ws.receive_eof()),
 //!                 Ok(len) => self.receive(&mut thread.read[..len], &mut thread.scratch),
+//!                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
 //!                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
 //!                     next = Next::Wait;
 //!                     // There was nothing to be read: what is due is due.
@@ -183,12 +200,18 @@
 //!                 }
 //!                 Err(error) => return Err(error),
 //!             }
-//!             self.flush()?;
+//!             self.flush(now)?;
 //!         }
-//!         if self.ws.wants_time() {
-//!             self.due = self.ws.note_time(now);
+//!         self.due = self.ws.note_time(now);
+//!         self.flush(now)?;
+//!         if !self.out.is_empty() {
+//!             // Who is not read from cannot be heard to answer.
+//!             let patience = self.taken_at + PATIENCE;
+//!             if patience <= now {
+//!                 return Ok(Next::Drop);
+//!             }
+//!             self.due = Some(patience);
 //!         }
-//!         self.flush()?;
 //!         let is_late = self.ws.close_deadline().is_some_and(|at| at <= now);
 //!         match self.ws.should_close_transport() && (self.out.is_empty() || is_late) {
 //!             true => Ok(Next::Close),
@@ -214,10 +237,18 @@
 //!         }
 //!     }
 //!
-//!     fn flush(&mut self) -> io::Result<()> {
+//!     fn flush(&mut self, now: Instant) -> io::Result<()> {
+//!         if self.out.is_empty() {
+//!             self.taken_at = now;
+//!         }
 //!         while !self.out.is_empty() {
 //!             match self.stream.write(&self.out) {
-//!                 Ok(len) => drop(self.out.drain(..len)),
+//!                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
+//!                 Ok(len) => {
+//!                     self.out.drain(..len);
+//!                     self.taken_at = now;
+//!                 }
+//!                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
 //!                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
 //!                 Err(error) => return Err(error),
 //!             }
@@ -244,12 +275,13 @@
 //! #     }
 //! # }
 //! # let now = Instant::from_epoch(std::time::Duration::from_secs(1));
-//! # let mut thread = Thread { read: vec![0; 16 << 10], scratch: vec![0; 16 << 10] };
+//! # let mut thread = Thread { read: vec![0; 16 << 10], scratch: vec![0; 64 << 10] };
 //! # let mut client = Client {
 //! #     stream: Socket(io::Cursor::new(b"\x82\x81\0\0\0\0x\x89\x80\0\0\0\0".to_vec()), Vec::new()),
 //! #     ws: Connection::server(Default::default()),
 //! #     messages: Assembler::new(),
 //! #     out: Vec::new(),
+//! #     taken_at: now,
 //! #     due: None,
 //! # };
 //! # assert_eq!(client.turn(&mut thread, now)?, Next::Wait);
@@ -275,6 +307,7 @@
 //! [`closed`]: crate::Connection::closed
 //! [`extended`]: crate::handshake::extended
 //! [`handle_timeout`]: crate::Connection::handle_timeout
+//! [`is_inflating`]: crate::Connection::is_inflating
 //! [`note_time`]: crate::Connection::note_time
 //! [`receive_eof`]: crate::Connection::receive_eof
 //! [`receive`]: crate::Connection::receive

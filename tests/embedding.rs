@@ -3,6 +3,8 @@
 #![cfg(feature = "url")]
 
 mod common;
+#[cfg(feature = "deflate")]
+mod flate;
 mod processes;
 mod sockets;
 #[cfg(target_os = "linux")]
@@ -293,6 +295,41 @@ fn what_waits_for_clients_that_read_nothing_takes_bounded_memory() {
         let growth = memory.growth();
         println!("{growth} KiB for {taken} bytes that were taken");
         assert!(growth <= 20 * 1024, "grew by {growth} KiB for {taken} bytes");
+    });
+}
+
+/// A client can have it that what it sends is compressed and what it gets is not
+/// (RFC 7692, section 7.1.2.1: a window that nobody compresses with).
+#[cfg(all(feature = "deflate", target_os = "linux"))]
+#[test]
+fn rfc7692_answers_to_what_was_compressed_are_made_as_they_are_taken() {
+    const MESSAGES: usize = 1000;
+    const LEN: usize = 60_000;
+    each_with(&[], |server| {
+        assert_serves(server.port);
+        let mut peer = peer(server.port);
+        peer.send_bytes(request(
+            "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8\r\n",
+        ));
+        assert!(peer.head().contains("server_max_window_bits=8"));
+        let memory = victim::Memory::of(server.id());
+        let bomb = frame(BINARY, flate::by_hand::run_of_a(LEN)).compressed();
+        let mut other = peer.another();
+        let sending = Task::start(move || {
+            other.send(vec![bomb; MESSAGES]);
+            other.half_close();
+        });
+        for _ in 0..MESSAGES {
+            let (first, payload) = peer.frame();
+            assert_eq!(first, 0x80 | BINARY);
+            assert!(payload.len() == LEN && payload.iter().all(|&byte| byte == b'a'));
+        }
+        sending.join();
+        peer.expect_eof();
+        // Of sixty megabytes, the memory of the thread and of two connections.
+        let growth = memory.growth();
+        println!("{growth} KiB for {} that were answered", MESSAGES * LEN / 1024);
+        assert!(growth <= 4 * 1024, "grew by {growth} KiB");
     });
 }
 

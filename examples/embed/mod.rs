@@ -22,8 +22,12 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// When accepting is tried again that did not work, for want of descriptors say.
 pub const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
+/// Bytes to be written from which on no more is made of what was received: a read
+/// of 64 KiB, compressed, can be sixty megabytes to be sent back.
+const ENOUGH: usize = 256 << 10;
+
 /// Memory that a message came in is kept for the next one, if it is no more.
-const KEEP_LEN: usize = 1 << 20;
+pub const KEEP_LEN: usize = 1 << 20;
 
 /// What the command line says: where to listen; and after how many seconds of
 /// silence a client is asked if it is still there.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sockeye::handshake::{Accept, BuildError, Rejection, RequestError, Server};
 use sockeye::{Assembler, CloseCode, Config, Connection, Incoming, Input, Instant};
 
-use super::{KEEP_LEN, LINGER, Memory, PATIENCE, answer};
+use super::{ENOUGH, KEEP_LEN, LINGER, Memory, PATIENCE, answer};
 
 pub struct Session {
     phase: Phase,
@@ -24,13 +24,13 @@ pub struct Session {
 
 enum Phase {
     /// The request is coming.
-    Opening {
-        server: Server,
-        received: Vec<u8>,
-    },
+    Opening { server: Server, received: Vec<u8> },
     Open {
         ws: Connection,
         assembler: Assembler,
+        /// What has come, and is received when the answers to what came before
+        /// are written. Of what is compressed there may be more without any bytes.
+        held: Option<Vec<u8>>,
     },
     /// It was no good.
     Refused,
@@ -70,9 +70,23 @@ impl Session {
     // ---- bytes ---------------------------------------------------------------------
 
     /// True if it is to be read from: not who sends no more, nor who is to be
-    /// hung up on and not yet is.
+    /// hung up on and not yet is, nor while there is enough to do.
     pub fn wants_bytes(&self) -> bool {
-        !self.has_ended && !self.is_done()
+        !self.has_ended && !self.is_done() && !self.holds_input()
+    }
+
+    /// True if what has come is not all received: [`go_on`](Self::go_on) when all
+    /// is written.
+    pub fn holds_input(&self) -> bool {
+        matches!(self.phase, Phase::Open { held: Some(_), .. })
+    }
+
+    /// Receives what was held back.
+    pub fn go_on(&mut self, memory: &mut Memory, out: &mut Vec<u8>) {
+        self.receive_frames(&mut [], memory, out);
+        if self.has_ended && !self.holds_input() {
+            self.receive_eof();
+        }
     }
 
     /// These bytes have come. What is to be written for them is appended to `out`.
@@ -105,7 +119,7 @@ impl Session {
                 };
                 let mut assembler = Assembler::new();
                 assembler.set_max_len(ws.config().max_message_len);
-                self.phase = Phase::Open { ws, assembler };
+                self.phase = Phase::Open { ws, assembler, held: None };
                 self.engine_due = None;
                 // A client may not wait for the reply before it sends.
                 self.receive_frames(&mut bytes[head_len..], memory, out);
@@ -117,13 +131,21 @@ impl Session {
     }
 
     fn receive_frames(&mut self, bytes: &mut [u8], memory: &mut Memory, out: &mut Vec<u8>) {
-        let Phase::Open { ws, assembler } = &mut self.phase else { return };
+        let Phase::Open { ws, assembler, held } = &mut self.phase else { return };
+        let mut gathered = held.take().unwrap_or_default();
+        let bytes = if gathered.is_empty() {
+            bytes
+        } else {
+            gathered.extend_from_slice(bytes);
+            &mut gathered[..]
+        };
         assembler.put_buffer(mem::take(&mut memory.spare));
         let mut left = bytes.len();
         loop {
             let start = bytes.len() - left;
             let mut input = Input::with_scratch(&mut bytes[start..], &mut memory.scratch);
-            while let Some(event) = ws.receive(&mut input, out) {
+            while out.len() < ENOUGH {
+                let Some(event) = ws.receive(&mut input, out) else { break };
                 if let Some(Incoming::Message(message)) = assembler.push(event) {
                     // After our Close, what still comes has no answer.
                     let _ = answer(&message, ws, out);
@@ -131,9 +153,12 @@ impl Session {
                 }
             }
             left = input.len();
-            if !ws.wants_scratch() {
+            if out.len() >= ENOUGH || !ws.wants_scratch() {
                 break;
             }
+        }
+        if out.len() >= ENOUGH && (left > 0 || ws.is_inflating()) {
+            *held = Some(bytes[bytes.len() - left..].to_vec());
         }
         memory.spare = assembler.take_buffer();
         if memory.spare.capacity() > KEEP_LEN {
@@ -144,7 +169,8 @@ impl Session {
     /// The client sends no more.
     pub fn receive_eof(&mut self) {
         self.has_ended = true;
-        if let Phase::Open { ws, .. } = &mut self.phase {
+        // If something is held back, it comes before.
+        if let Phase::Open { ws, held: None, .. } = &mut self.phase {
             let closed = ws.receive_eof();
             if !closed.is_clean() {
                 eprintln!("connection: {closed:?}");

@@ -276,6 +276,9 @@ impl Loop {
         if client.is_leaving {
             return self.drop_if_idle(number);
         }
+        if client.session.holds_input() && client.pending.is_empty() && client.sending.is_none() {
+            client.session.go_on(&mut self.memory, &mut client.pending);
+        }
         // What it has sent would be here.
         let has_looked = client.receiving == Receiving::On
             && client.pending.is_empty()
