@@ -251,9 +251,11 @@ int main(int argc, char **argv)
     if (sscanf(rest, "%255[^:/?]:%5[0-9]", host, port) < 1 || strlen(argv[2]) > MAX_TEXT)
         fail("no such URL, or too long a text");
 
+    if (strtoul(port, NULL, 10) > UINT16_MAX)
+        fail("no such port");
     deadline = clock_ns() + PATIENCE;
     connect_to(host, port);
-    ws = shake_hands(host, (uint16_t)atoi(port), target, &out, &early);
+    ws = shake_hands(host, (uint16_t)strtoul(port, NULL, 10), target, &out, &early);
     check("send", sockeye_connection_send_text(ws, sockeye_text(argv[2]), &out));
     has_come = converse(ws, argv[2], early, &out);
     check("end", sockeye_connection_receive_eof(ws, &closed));

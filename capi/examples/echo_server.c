@@ -166,7 +166,9 @@ static bool is_flushed(const struct client *client)
 static void flush(struct client *client, uint64_t now)
 {
     bool waited = !is_flushed(client);
-    size_t sent = write_some(client, client->pending.data + client->sent, client->pending.len - client->sent);
+    size_t sent = 0;
+    if (waited)
+        sent = write_some(client, client->pending.data + client->sent, client->pending.len - client->sent);
     client->sent += sent;
     if (client->sent == client->pending.len) {
         size_t taken = write_some(client, out.data, out.len);
@@ -413,7 +415,8 @@ static void turn(struct client *client, uint64_t now)
             client->is_gone = true;
         }
     }
-    keep_time(client, has_looked, now);
+    /* Nor counts one while what has come waits to be received. */
+    keep_time(client, has_looked && !client->has_frames && is_flushed(client), now);
     flush(client, now);
     if (go_on(client, now))
         watch(client);
@@ -516,13 +519,14 @@ static int listen_on(const char *address)
     socklen_t len = sizeof name;
     char host[INET_ADDRSTRLEN] = "";
     const char *colon = strrchr(address, ':');
+    unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
     int on = 1, fd;
-    if (colon == NULL || (size_t)(colon - address) >= sizeof host) {
+    if (colon == NULL || (size_t)(colon - address) >= sizeof host || port > UINT16_MAX) {
         errno = EINVAL;
         return -1;
     }
     memcpy(host, address, (size_t)(colon - address));
-    name.sin_port = htons((uint16_t)atoi(colon + 1));
+    name.sin_port = htons((uint16_t)port);
     if (inet_pton(AF_INET, host, &name.sin_addr) != 1) {
         errno = EINVAL;
         return -1;

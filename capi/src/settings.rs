@@ -79,7 +79,7 @@ pub struct sockeye_config {
     /// demands an answer).
     pub auto_pong: u8,
     /// 1: messages are compressed (permessage-deflate, RFC 7692) if the peer agrees.
-    /// Default: 0. A connection that keeps contexts owns up to 430 KB for them from its
+    /// Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB for them from its
     /// first compressed messages on.
     pub deflate: u8,
     /// How hard to compress, 1 to 9. Default: 3.
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn sockeye_config_init(
     enter(|| {
         // SAFETY: null, or can be written to.
         let _ = unsafe { Place::new(config) }?;
-        if size < SIZE {
+        if !(SIZE..=MAX_SIZE).contains(&size) {
             return Err(SOCKEYE_INVALID_ARGUMENT);
         }
         let defaults = sockeye_config { size, ..sockeye_config::default() };
@@ -179,6 +179,9 @@ impl sockeye_settings {
 /// The bytes of the config of the first version, of which no program knows less.
 const SIZE: usize = size_of::<sockeye_config>();
 
+/// No later version is as large: what says so is no size.
+const MAX_SIZE: usize = 1 << 20;
+
 impl Default for sockeye_config {
     fn default() -> Self {
         let config = Config::default();
@@ -225,7 +228,7 @@ impl sockeye_config {
         // SAFETY: the first field is always there.
         let size = unsafe { config.cast::<usize>().read() };
         // A megabyte of config is none.
-        if !(SIZE..1 << 20).contains(&size) {
+        if !(SIZE..=MAX_SIZE).contains(&size) {
             return Err(SOCKEYE_INVALID_ARGUMENT);
         }
         let mut known = MaybeUninit::new(Self::default());
