@@ -46,7 +46,7 @@ const PLANS: [Plan; 6] = [
 /// server or in the row.
 pub fn run(effort: Effort, words: &[String]) -> io::Result<()> {
     let descriptors = process::raise_descriptor_limit();
-    process::pin(None, 1);
+    process::pin(None, 1)?;
     let servers = serve::all();
     for plan in PLANS {
         let Plan { len, connections, depth, .. } = plan;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, getrlimit, setrlimit};
@@ -38,7 +39,7 @@ impl Process {
             line.trim_end().strip_prefix("listening on ws://").and_then(|addr| addr.parse().ok());
         process.addr =
             addr.ok_or_else(|| io::Error::other(format!("{}: {line:?}", server.name)))?;
-        pin(Some(process.pid()), 0);
+        pin(Some(process.pid()), 0)?;
         Ok(process)
     }
 
@@ -76,13 +77,16 @@ impl Drop for Process {
 }
 
 /// Keeps a process, or this thread, to one core, where there are several.
-pub fn pin(pid: Option<Pid>, core: usize) {
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > core.max(1)) {
+pub fn pin(pid: Option<Pid>, core: usize) -> io::Result<()> {
+    // Of whom was pinned, and of whom it starts, there is only one.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into));
+    if cores > 1 {
         let mut set = CpuSet::new();
         set.set(core);
-        // If it is not allowed, the scheduler decides.
-        let _ = sched_setaffinity(pid, &set);
+        sched_setaffinity(pid, &set)?;
     }
+    Ok(())
 }
 
 /// As many descriptors as may be had; for the servers too, which inherit it.
@@ -91,4 +95,26 @@ pub fn raise_descriptor_limit() -> u64 {
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::thread::sched_getaffinity;
+
+    /// Where there are two cores; the second pin must not think there is one.
+    #[test]
+    fn server_and_load_have_a_core_each() {
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        pin(None, 1).unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        pin(Some(pid), 0).unwrap();
+        let (ours, its) = (sched_getaffinity(None).unwrap(), sched_getaffinity(Some(pid)).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if cores > 1 {
+            assert!((ours.count(), its.count()) == (1, 1) && ours.is_set(1) && its.is_set(0));
+        }
+    }
 }

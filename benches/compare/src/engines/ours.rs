@@ -16,16 +16,15 @@ use sockeye::{
 
 use super::{Engine, OURS, OURS_CHUNKS, Receive, Sending, Setup, Visit};
 use crate::frames::{Content, Kind};
-use crate::memory::handshake::{KEY_BYTES, Responder};
+use crate::memory::handshake::Responder;
 use crate::pipe::{Pipe, Sink};
 
 /// Bytes of a read; what the engine leaves is at most a header.
 const READ_LEN: usize = 64 << 10;
 /// The same where large messages come: what is behind these has room of its own.
-const FIRST_LEN: usize = 4 << 10;
-/// Compressed messages are inflated into so much at a time; a message whose end
-/// comes with it is one piece.
-const SCRATCH_LEN: usize = 68 << 10;
+const FIRST_LEN: usize = 16 << 10;
+/// Compressed messages are inflated into so much at a time.
+const SCRATCH_LEN: usize = 64 << 10;
 /// From here on a payload is written from where it is, as in the adapters.
 const VECTORED_LEN: usize = 4 << 10;
 /// Bytes put together for one write.
@@ -33,7 +32,7 @@ const CORK_LEN: usize = 16 << 10;
 
 pub(super) fn engines() -> Vec<Engine> {
     let whole = Engine {
-        receive: Some(|setup| Box::new(Whole::<READ_LEN>::new(setup))),
+        receive: Some(|setup| Box::new(Whole::new(setup))),
         receive_compressed: Some(|setup| Box::new(Compressed::new(setup))),
         send: Some(|setup| Box::new(Sender::new(setup))),
         send_corked: Some(|setup| Box::new(Sender::new(setup))),
@@ -44,20 +43,10 @@ pub(super) fn engines() -> Vec<Engine> {
         ..Engine::new(OURS, "")
     };
     let chunks = Engine {
-        receive: Some(|setup| Box::new(Chunks::<READ_LEN>::new(setup))),
+        receive: Some(|setup| Box::new(Chunks::new(setup))),
         ..Engine::new(OURS_CHUNKS, "")
     };
-    // For those who want to know what the size of a read does; never the figure
-    // that others are compared with.
-    let whole_16 = Engine {
-        receive: Some(|setup| Box::new(Whole::<{ 16 << 10 }>::new(setup))),
-        ..Engine::new("sockeye, 16 KiB reads", "")
-    };
-    let chunks_16 = Engine {
-        receive: Some(|setup| Box::new(Chunks::<{ 16 << 10 }>::new(setup))),
-        ..Engine::new("sockeye, chunks, 16 KiB reads", "")
-    };
-    vec![whole, chunks, whole_16, chunks_16]
+    vec![whole, chunks]
 }
 
 /// Of all connections of a kind.
@@ -128,7 +117,7 @@ impl Drop for Lent {
     }
 }
 
-struct Whole<const READ: usize> {
+struct Whole {
     ws: Connection,
     assembler: Assembler,
     pipe: Pipe,
@@ -142,10 +131,10 @@ struct Whole<const READ: usize> {
     in_vain: u32,
 }
 
-impl<const READ: usize> Whole<READ> {
+impl Whole {
     fn new(setup: &Setup) -> Self {
         let (ws, assembler) = (connection(setup), Assembler::new());
-        drop(Lent::new(&self::READ, READ));
+        drop(Lent::new(&READ, READ_LEN));
         Self {
             ws,
             assembler,
@@ -158,9 +147,9 @@ impl<const READ: usize> Whole<READ> {
     }
 }
 
-impl<const READ: usize> Receive for Whole<READ> {
+impl Receive for Whole {
     fn receive(&mut self, messages: u64, visit: &mut impl Visit) {
-        let mut lent = Lent::new(&self::READ, READ);
+        let mut lent = Lent::new(&READ, READ_LEN);
         let mut received = 0;
         while received < messages {
             // The rest of a large message goes to where it belongs.
@@ -178,7 +167,7 @@ impl<const READ: usize> Receive for Whole<READ> {
                 }
                 continue;
             }
-            let most = if self.large && self.in_vain < 3 { FIRST_LEN } else { READ };
+            let most = if self.large && self.in_vain < 3 { FIRST_LEN } else { READ_LEN };
             let len = self.pipe.read(&mut lent.memory[..most]).expect("memory");
             let mut input = Input::new(&mut lent.memory[..len]);
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
@@ -204,25 +193,25 @@ impl<const READ: usize> Receive for Whole<READ> {
     }
 }
 
-struct Chunks<const READ: usize> {
+struct Chunks {
     ws: Connection,
     pipe: Pipe,
     out: Vec<u8>,
 }
 
-impl<const READ: usize> Chunks<READ> {
+impl Chunks {
     fn new(setup: &Setup) -> Self {
-        drop(Lent::new(&self::READ, READ));
+        drop(Lent::new(&READ, READ_LEN));
         Self { ws: connection(setup), pipe: setup.pipe(), out: Vec::new() }
     }
 }
 
-impl<const READ: usize> Receive for Chunks<READ> {
+impl Receive for Chunks {
     fn receive(&mut self, messages: u64, visit: &mut impl Visit) {
-        let mut lent = Lent::new(&self::READ, READ);
+        let mut lent = Lent::new(&READ, READ_LEN);
         let mut received = 0;
         while received < messages {
-            let len = self.pipe.read(&mut lent.memory[..READ]).expect("memory");
+            let len = self.pipe.read(&mut lent.memory[..READ_LEN]).expect("memory");
             let mut input = Input::new(&mut lent.memory[..len]);
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
                 let is_last = match &event {
@@ -247,7 +236,7 @@ impl<const READ: usize> Receive for Chunks<READ> {
 }
 
 /// Whole messages that were compressed.
-struct Compressed(Whole<READ_LEN>);
+struct Compressed(Whole);
 
 impl Compressed {
     fn new(setup: &Setup) -> Self {
@@ -385,13 +374,12 @@ fn connect(_: &[u8], times: u64, sink: &Rc<RefCell<Sink>>) {
     let config = Arc::new(Config::default());
     let mut out = Vec::with_capacity(1024);
     let mut read = vec![0; 1024];
-    for n in 0..times {
+    for _ in 0..times {
         let mut pipe = Responder::new(sink);
         let request = ClientRequest::new(false, "example.com", 80, "/");
-        let mut seed = [KEY_BYTES; 32];
-        seed[..8].copy_from_slice(&n.to_ne_bytes());
-        let mut client =
-            Client::new(request, Seed::from_bytes(seed), config.clone()).expect("right");
+        // From a generator of the thread's, which the operating system has seeded.
+        let seed = Seed::from_bytes(rand::random());
+        let mut client = Client::new(request, seed, config.clone()).expect("right");
         client.write_request(&mut out).expect("there is room");
         pipe.write_all(&out).expect("memory");
         out.clear();
