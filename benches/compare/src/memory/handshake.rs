@@ -15,9 +15,6 @@ use crate::handmade::{ACCEPT, REPLY_LEN, REQUEST, reply};
 use crate::measure::Work;
 use crate::pipe::Sink;
 
-/// Part of a client's seed.
-pub(crate) const KEY_BYTES: u8 = 7;
-
 const BROWSER: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\nHost: server.example.com\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0\r\n\
     Accept: */*\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
