@@ -81,16 +81,19 @@ fn send(c: &mut Criterion) {
                 let mut out = Vec::with_capacity(2 * len + 64);
                 let (mut wire, mut sent) = (0_u64, 0_u64);
                 group.throughput(Throughput::Bytes(len as u64));
-                group.bench_function(BenchmarkId::new(format!("level{level}"), len), |b| {
-                    b.iter(|| {
-                        out.clear();
-                        ws.compress_next(Compress::Yes);
-                        let message = turn.next().map_or("", String::as_str);
-                        ws.send_text(black_box(message), &mut out).expect("it is open");
-                        wire += out.len() as u64;
-                        sent += message.len() as u64;
-                    });
-                });
+                group.bench_function(
+                    BenchmarkId::new(format!("level{level}"), format!("{len} B")),
+                    |b| {
+                        b.iter(|| {
+                            out.clear();
+                            ws.compress_next(Compress::Yes);
+                            let message = turn.next().map_or("", String::as_str);
+                            ws.send_text(black_box(message), &mut out).expect("it is open");
+                            wire += out.len() as u64;
+                            sent += message.len() as u64;
+                        });
+                    },
+                );
                 println!(
                     "{name} level {level}, {len} bytes: {:.1} %",
                     100.0 * wire as f64 / sent as f64
@@ -113,7 +116,7 @@ fn receive(c: &mut Criterion) {
             ws.set_lender(&SHELF);
             let (mut scratch, mut out) = (vec![0; 64 << 10], Vec::new());
             group.throughput(Throughput::Bytes(len as u64));
-            group.bench_function(BenchmarkId::new("message", len), |b| {
+            group.bench_function(BenchmarkId::new("message", format!("{len} B")), |b| {
                 b.iter(|| {
                     let (mut left, mut came) = (wire.len(), 0);
                     loop {
@@ -138,10 +141,12 @@ fn receive(c: &mut Criterion) {
 
 /// A message to many, by the first that it goes to.
 fn prepare(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deflate/prepare");
     for len in [256, 64 << 10] {
         let (text, mut ws) = (json(len, 1), server(Params::NO_CONTEXT_TAKEOVER, 3));
         let mut out = Vec::new();
-        c.bench_function(&format!("deflate/prepare/{len}"), |b| {
+        group.throughput(Throughput::Bytes(len as u64));
+        group.bench_function(format!("{len} B"), |b| {
             b.iter(|| {
                 out.clear();
                 ws.send_prepared(&PreparedMessage::text(black_box(&text)), &mut out)

@@ -15,10 +15,10 @@ fn masks(c: &mut Criterion) {
         // As behind a header of eight bytes: never aligned by itself.
         let mut data = vec![7; len + 8];
         group.throughput(Throughput::Bytes(len as u64));
-        group.bench_function(BenchmarkId::new("apply", len), |b| {
+        group.bench_function(BenchmarkId::new("apply", format!("{len} B")), |b| {
             b.iter(|| mask::apply(black_box(&mut data[8..]), KEY));
         });
-        group.bench_function(BenchmarkId::new("by definition", len), |b| {
+        group.bench_function(BenchmarkId::new("by definition", format!("{len} B")), |b| {
             b.iter(|| mask::apply_by_definition(black_box(&mut data[8..]), KEY));
         });
     }

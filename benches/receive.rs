@@ -116,7 +116,7 @@ fn small(group: &mut BenchmarkGroup<'_, WallTime>, server: bool, len: usize, byt
     let (mut ws, mut out) = (connection(server), Vec::new());
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     let mut single = bytes.to_vec();
-    group.bench_function(BenchmarkId::new("single", len), |b| {
+    group.bench_function(BenchmarkId::new("single", format!("{len} B")), |b| {
         b.iter(|| drain(&mut ws, &mut single, usize::MAX, &mut out));
     });
     if bytes.len() > 2 << 10 {
@@ -125,7 +125,7 @@ fn small(group: &mut BenchmarkGroup<'_, WallTime>, server: bool, len: usize, byt
     let count = (64 << 10) / bytes.len();
     let mut batch = bytes.repeat(count);
     group.throughput(Throughput::Elements(count as u64));
-    group.bench_function(BenchmarkId::new("batch", len), |b| {
+    group.bench_function(BenchmarkId::new("batch", format!("{len} B")), |b| {
         b.iter(|| drain(&mut ws, &mut batch, usize::MAX, &mut out));
     });
 }
@@ -142,17 +142,17 @@ fn large(
     group.throughput(Throughput::Bytes(cut.len() as u64));
     let (mut assembler, mut memory) = (Assembler::new(), vec![0; READ]);
     let whole = cut.clone();
-    group.bench_function(BenchmarkId::new("assembled", len), |b| {
+    group.bench_function(BenchmarkId::new("assembled", format!("{len} B")), |b| {
         b.iter(|| collect(&mut ws, &mut assembler, &whole, &mut memory));
     });
-    group.bench_function(BenchmarkId::new("cut", len), |b| {
+    group.bench_function(BenchmarkId::new("cut", format!("{len} B")), |b| {
         b.iter(|| drain(&mut ws, &mut cut, READ, &mut out));
     });
     // What joins the two halves of a character is written over a header, so that
     // each time it is read anew.
     let fragmented = fragments(opcode, payload, server);
     let mut read = fragmented.clone();
-    group.bench_function(BenchmarkId::new("fragmented", len), |b| {
+    group.bench_function(BenchmarkId::new("fragmented", format!("{len} B")), |b| {
         b.iter(|| {
             read.copy_from_slice(&fragmented);
             drain(&mut ws, &mut read, usize::MAX, &mut out);

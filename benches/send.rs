@@ -46,18 +46,18 @@ fn message(
 ) {
     group.throughput(Throughput::Bytes(payload.len() as u64));
     let mut out = Vec::with_capacity(len + 14);
-    group.bench_function(BenchmarkId::new("message", len), |b| {
+    group.bench_function(BenchmarkId::new("message", format!("{len} B")), |b| {
         b.iter(|| {
             out.clear();
             one(ws, kind, black_box(payload), &mut out)
         });
     });
     let mut memory = vec![0; len + 14];
-    group.bench_function(BenchmarkId::new("fixed", len), |b| {
+    group.bench_function(BenchmarkId::new("fixed", format!("{len} B")), |b| {
         b.iter(|| one(ws, kind, black_box(payload), &mut FixedOutput::new(&mut memory)));
     });
     if len > FRAGMENT {
-        group.bench_function(BenchmarkId::new("fragmented", len), |b| {
+        group.bench_function(BenchmarkId::new("fragmented", format!("{len} B")), |b| {
             b.iter(|| {
                 out.clear();
                 let mut fragments = payload.as_bytes().chunks(FRAGMENT).peekable();
@@ -73,7 +73,7 @@ fn message(
         });
     }
     if len >= FRAGMENT && ws.is_server() {
-        group.bench_function(BenchmarkId::new("header", len), |b| {
+        group.bench_function(BenchmarkId::new("header", format!("{len} B")), |b| {
             b.iter(|| match kind {
                 MessageKind::Binary => ws.begin_binary(black_box(payload).as_bytes(), true),
                 MessageKind::Text => ws.begin_text(black_box(payload), true),
@@ -83,7 +83,7 @@ fn message(
     if len <= 125 {
         let mut memory = vec![0; 16 * (len + 14)];
         group.throughput(Throughput::Elements(16));
-        group.bench_function(BenchmarkId::new("corked", len), |b| {
+        group.bench_function(BenchmarkId::new("corked", format!("{len} B")), |b| {
             b.iter(|| {
                 let mut out = FixedOutput::new(&mut memory);
                 for _ in 0..16 {
@@ -110,7 +110,9 @@ fn prepared(c: &mut Criterion, config: Arc<Config>) {
     let mut ws = Connection::server(config);
     let message = PreparedMessage::binary(&[7; 64]);
     let mut out = Vec::with_capacity(128);
-    c.bench_function("send/server/prepared/64", |b| {
+    let mut group = c.benchmark_group("send/server/prepared");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("64 B", |b| {
         b.iter(|| {
             out.clear();
             ws.send_prepared(black_box(&message), &mut out)

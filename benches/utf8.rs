@@ -15,7 +15,7 @@ fn utf8(c: &mut Criterion) {
             let text = unit.repeat(len / unit.len());
             group.throughput(Throughput::Bytes(text.len() as u64));
             for (way, step) in [("whole", usize::MAX), ("in pieces of 1000 B", 1000)] {
-                group.bench_function(BenchmarkId::new(way, len), |b| {
+                group.bench_function(BenchmarkId::new(way, format!("{len} B")), |b| {
                     b.iter(|| {
                         let mut decoder = Utf8Decoder::new();
                         for piece in black_box(text.as_bytes()).chunks(step) {
