@@ -42,45 +42,56 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// What a seed grows into: a cryptographically secure generator.
+/// What a seed grows into: a cryptographically secure generator. It makes 256
+/// bytes at a time; the first of them are the next seed, so that what was made
+/// cannot be made again, and nothing but keys has to be kept.
 pub(crate) struct KeyGenerator {
-    rng: StdRng,
-    /// Made ahead, so that most keys cost a load.
+    seed: [u8; 32],
     keys: [u32; AHEAD],
     /// The first key that was not used; all before are spent.
-    next: usize,
+    next: u8,
 }
 
-const AHEAD: usize = 16;
+/// What 256 bytes have room for beside a seed.
+const AHEAD: usize = (256 - 32) / 4;
 
 impl KeyGenerator {
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { rng: StdRng::from_seed(seed.0), keys: [0; AHEAD], next: AHEAD }
+        let mut generator = Self { seed: seed.0, keys: [0; AHEAD], next: 0 };
+        generator.make_keys();
+        generator
     }
 
     /// "A masking key [is] a 32-bit value chosen at random", fresh for each
     /// frame (section 5.3).
     #[inline]
     pub(crate) fn masking_key(&mut self) -> [u8; 4] {
-        if let Some(key) = self.keys.get(self.next) {
-            self.next += 1;
-            return key.to_le_bytes();
+        if usize::from(self.next) == AHEAD {
+            self.make_keys();
         }
-        self.make_keys()
+        let key = self.keys[usize::from(self.next)];
+        self.next += 1;
+        key.to_le_bytes()
     }
 
-    /// Makes the next keys, and gives the first of them.
     #[cold]
-    fn make_keys(&mut self) -> [u8; 4] {
-        self.keys.fill_with(|| self.rng.next_u32());
-        self.next = 1;
-        self.keys[0].to_le_bytes()
+    fn make_keys(&mut self) {
+        let mut made = [0; 256];
+        StdRng::from_seed(self.seed).fill_bytes(&mut made);
+        let (seed, keys) = made.split_at(self.seed.len());
+        self.seed.copy_from_slice(seed);
+        for (key, bytes) in self.keys.iter_mut().zip(keys.chunks_exact(4)) {
+            *key = bytes.try_into().map(u32::from_le_bytes).unwrap_or_default();
+        }
+        self.next = 0;
     }
 
     /// "A nonce consisting of a randomly selected 16-byte value" (section 4.1).
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
-        self.rng.fill_bytes(&mut nonce);
+        for part in nonce.chunks_exact_mut(4) {
+            part.copy_from_slice(&self.masking_key());
+        }
         nonce
     }
 }

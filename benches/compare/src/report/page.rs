@@ -124,12 +124,13 @@ fn spread(table: &Table) -> String {
 }
 
 /// Rows for the README of the crate.
-const SHORT: [(&str, &str); 16] = [
+const SHORT: [(&str, &str); 19] = [
     ("Server receives", "binary 64 B, many in a read"),
     ("Server receives", "binary 64 B, one in a read"),
     ("Server receives", "binary 1 KiB"),
     ("Server receives", "binary 64 KiB"),
     ("Server receives", "binary 16 MiB"),
+    ("Server receives", "ASCII 64 KiB"),
     ("Server receives", "CJK 1 KiB"),
     ("Server receives", "CJK 64 KiB in fragments of 4 KiB"),
     ("Server sends", "binary 64 B, 16 in a write"),
@@ -137,10 +138,12 @@ const SHORT: [(&str, &str); 16] = [
     ("Client sends", "binary 64 B"),
     ("Client sends", "binary 64 KiB"),
     ("Opening handshake", "server, browser's"),
+    ("Opening handshake", "client"),
     ("Compression", "client inflates JSON 64 KiB"),
     ("Memory of an idle connection", "server, in all"),
     (PROCESSOR_TIME, "20 B x 200, depth 1"),
     (PROCESSOR_TIME, "20 B x 200, depth 16, answers collected"),
+    ("Resident memory of an idle connection", "10000 connections"),
 ];
 
 pub(super) fn short(table: &Table) -> String {
