@@ -728,7 +728,7 @@ typedef struct sockeye_config {
     uint8_t auto_pong;
     /**
      * 1: messages are compressed (permessage-deflate, RFC 7692) if the peer agrees.
-     * Default: 0. A connection that keeps contexts owns up to 430 KB for them from its
+     * Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB for them from its
      * first compressed messages on.
      */
     uint8_t deflate;
