@@ -728,8 +728,8 @@ typedef struct sockeye_config {
     uint8_t auto_pong;
     /**
      * 1: messages are compressed (permessage-deflate, RFC 7692) if the peer agrees.
-     * Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB for them from its
-     * first compressed messages on.
+     * Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB
+     * for them from its first compressed messages on.
      */
     uint8_t deflate;
     /**
@@ -1032,7 +1032,7 @@ size_t sockeye_output_bound(size_t payload_len);
  * was compiled.
  *
  * Errors: `SOCKEYE_NULL_POINTER`; `SOCKEYE_INVALID_ARGUMENT` if `size` is less than it
- * ever was.
+ * ever was, or more than a megabyte.
  */
 sockeye_result sockeye_config_init(struct sockeye_config *config, size_t size);
 

@@ -79,8 +79,8 @@ pub struct sockeye_config {
     /// demands an answer).
     pub auto_pong: u8,
     /// 1: messages are compressed (permessage-deflate, RFC 7692) if the peer agrees.
-    /// Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB for them from its
-    /// first compressed messages on.
+    /// Default: 0. With the defaults a connection that keeps contexts owns up to 430 KB
+    /// for them from its first compressed messages on.
     pub deflate: u8,
     /// How hard to compress, 1 to 9. Default: 3.
     pub deflate_level: u8,
@@ -110,7 +110,7 @@ pub struct sockeye_settings {
 /// was compiled.
 ///
 /// Errors: `SOCKEYE_NULL_POINTER`; `SOCKEYE_INVALID_ARGUMENT` if `size` is less than it
-/// ever was.
+/// ever was, or more than a megabyte.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_config_init(
     config: *mut sockeye_config,
