@@ -59,6 +59,24 @@ fn keep_alive(engine: Engine) -> Driven {
 
 // ---- off ---------------------------------------------------------------------------
 
+/// Or silence from the start would go unnoticed.
+#[test]
+fn a_new_connection_wants_the_time_if_a_deadline_depends_on_it() {
+    for engine in both() {
+        assert!(!engine.connection().wants_time());
+        let set: [fn(&mut sockeye::Config); 2] = [
+            |config| config.ping_interval = Some(Duration::from_secs(30)),
+            |config| config.idle_timeout = Some(Duration::from_secs(30)),
+        ];
+        for set in set {
+            let mut ws = engine.clone().with(set).connection();
+            assert!(ws.wants_time());
+            assert_eq!(ws.note_time(at(0)), Some(at(30)));
+            assert!(!ws.wants_time());
+        }
+    }
+}
+
 #[test]
 fn without_deadlines_no_time_is_wanted() {
     for engine in both() {
