@@ -14,6 +14,8 @@ use std::io::{Read, Write};
 use super::stream::Stream;
 #[cfg(feature = "rustls")]
 use super::tls::Tls;
+#[cfg(feature = "rustls")]
+use super::wire::MAX_READ;
 use crate::net::Inbox;
 
 /// A stream over TCP that can be [split](super::WebSocket::split): TCP itself,
@@ -104,7 +106,7 @@ impl Layer {
         let Some(tls) = &mut self.tls else { return Ok(None) };
         loop {
             let read = |memory: &mut [u8]| tls.reader().read(memory);
-            match inbox.read_with(read, |read| *read.as_ref().unwrap_or(&0)) {
+            match inbox.read_with(MAX_READ, read, |read| *read.as_ref().unwrap_or(&0)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // No close_notify: see `Wire::read`.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),

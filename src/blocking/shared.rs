@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::layer::Layer;
-use super::wire::is_timeout;
+use super::wire::{MAX_READ, is_timeout};
 use crate::connection::Connection;
 use crate::net::{Inbox, write_patience};
 use crate::time::{Clock, Instant};
@@ -230,12 +230,12 @@ impl Shared {
         let came = |read: &io::Result<usize>| *read.as_ref().unwrap_or(&0);
         let read = |memory: &mut [u8]| (&self.stream).read(memory);
         if self.is_plain {
-            return inbox.read_with(read, came);
+            return inbox.read_with(MAX_READ, read, came);
         }
         if let Some(len) = self.lock().layer.open(received, inbox)? {
             return Ok(len);
         }
-        if received.read_with(read, came)? == 0 {
+        if received.read_with(MAX_READ, read, came)? == 0 {
             self.lock().layer.receive_eof();
         }
         // Not plain yet, perhaps; the caller looks at the clock first.

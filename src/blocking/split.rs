@@ -20,10 +20,11 @@ use crate::net::{Error, Inbox, Intake, Watch, linger_until, send_message};
 use crate::time::Instant;
 
 impl<S: Transport + OverTcp> WebSocket<S> {
-    /// Splits the connection for two threads. What the reader receives is
-    /// answered (Pong, Close) whether a sender is used or not; deadlines are
-    /// the reader's to keep, so somebody has to [`read`](Reader::read). A
-    /// deadline [set](Self::set_deadline) before is dropped.
+    /// Splits the connection: one thread reads, any number send. What the reader
+    /// receives is answered (Pong, Close) whether a sender is used or not;
+    /// deadlines are the reader's to keep, so somebody has to
+    /// [`read`](Reader::read). A deadline [set](Self::set_deadline) before is
+    /// dropped.
     ///
     /// # Errors
     ///

@@ -13,6 +13,10 @@ use crate::time::{Clock, Instant};
 /// Output memory that is kept between messages; more goes back.
 const KEEP_LEN: usize = 64 << 10;
 
+/// Bytes asked of the system at most in one read. A thread waits for its
+/// connection with this memory in hand once that has sent as much at a time.
+pub(super) const MAX_READ: usize = 32 << 10;
+
 /// As exact as the waits of the system are.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -93,7 +97,7 @@ impl<S: Transport> Wire<S> {
         let read = |memory: &mut [u8]| retry(wait, || stream.read(memory));
         let came =
             |read: &io::Result<Option<usize>>| read.as_ref().ok().copied().flatten().unwrap_or(0);
-        match self.intake.inbox.read_with(read, came) {
+        match self.intake.inbox.read_with(MAX_READ, read, came) {
             Ok(None) => Ok(Waited::TimedOut),
             Ok(Some(0)) => Ok(Waited::Eof),
             Ok(Some(_)) => Ok(Waited::Done),

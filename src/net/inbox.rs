@@ -14,9 +14,8 @@ use crate::buf::Input;
 /// Bytes asked of the system at first: a thread that waits to read has as much
 /// memory.
 const MIN_READ: usize = 16 << 10;
-/// Bytes asked of the system once reads come back full, and of room to inflate
-/// into.
-const MAX_READ: usize = 64 << 10;
+/// Bytes of room to inflate into.
+const ROOM: usize = 64 << 10;
 /// Buffers that a thread keeps: more are only needed while connections wait
 /// to send with bytes unprocessed.
 const MAX_SPARE: usize = 4;
@@ -40,7 +39,7 @@ impl Scratch {
 
     /// Room to inflate into.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        self.window(MAX_READ)
+        self.window(ROOM)
     }
 
     /// The first `len` bytes of the memory.
@@ -71,8 +70,9 @@ impl Drop for Scratch {
 pub(crate) struct Inbox {
     bytes: Bytes,
     unread: Range<usize>,
-    /// Bytes to ask for next: reads that come back full make it grow, for good.
-    /// Who sends a little more than one read takes does so again.
+    /// Bytes to ask for next: reads that come back full make it grow to what the
+    /// adapter allows, for good. Who sends a little more than one read takes
+    /// does so again.
     read_len: usize,
 }
 
@@ -125,11 +125,12 @@ impl Inbox {
         (input, Unread(&mut self.unread))
     }
 
-    /// Reads once, behind the bytes not yet consumed, into memory of the
-    /// thread's. `came` says how many of the result were read; none, and the
-    /// memory goes back at once.
+    /// Reads once, at most `most` bytes, behind those not yet consumed, into
+    /// memory of the thread's. `came` says how many of the result were read;
+    /// none, and the memory goes back at once.
     pub(crate) fn read_with<R>(
         &mut self,
+        most: usize,
         read: impl FnOnce(&mut [u8]) -> R,
         came: impl FnOnce(&R) -> usize,
     ) -> R {
@@ -139,7 +140,7 @@ impl Inbox {
         let result = read(window);
         let len = came(&result).min(window.len());
         if len == window.len() {
-            self.read_len = (self.read_len * 2).min(MAX_READ);
+            self.read_len = (self.read_len * 2).min(most);
         }
         match &mut self.bytes {
             _ if len == 0 => {}

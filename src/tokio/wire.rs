@@ -24,6 +24,10 @@ const FIRST_LEN: usize = 4 << 10;
 /// Output memory that a thread keeps for its connections; more goes back.
 const KEEP_LEN: usize = 64 << 10;
 
+/// Bytes asked of the system at most in one read: the memory is the thread's,
+/// and shared by its connections.
+const MAX_READ: usize = 64 << 10;
+
 std::thread_local! {
     /// Lent to connections that have something to send.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -175,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Poll::Ready(Ok(len)) => *len,
             _ => 0,
         };
-        match inbox.read_with(read, came) {
+        match inbox.read_with(MAX_READ, read, came) {
             // TLS without its close_notify: an end that anybody could have
             // made, which for us is one without a Close frame.
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
