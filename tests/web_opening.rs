@@ -9,6 +9,7 @@ mod web_common;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use common::text;
 use sockeye::web::{CookieStore, Diagnostic, Network, Options, WebSocket};
 use web_common::{Page, Told, URL, configured, header, options, second};
 
@@ -98,6 +99,18 @@ fn h2_the_request_is_made_once_and_when_connected() {
     let request = page.output().to_vec();
     page.connected(now);
     assert_eq!(page.output(), request);
+}
+
+/// The deadline of the handshake is over with it: whoever watches the time is
+/// told so, once.
+#[test]
+fn the_deadline_of_the_handshake_ends_with_it() {
+    let mut page = Page::connecting();
+    assert!(page.due.is_some());
+    page.accepts("");
+    assert_eq!(page.due, None);
+    page.hears_frames([text("hello")]);
+    assert!(!page.ws.wants_time());
 }
 
 #[test]

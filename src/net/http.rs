@@ -7,7 +7,7 @@ use http::Uri;
 use super::endpoint::Endpoint;
 use super::error::{Error, Refused};
 use super::uri::host_and_port;
-use crate::handshake::BuildError;
+use crate::handshake::{BuildError, append_to_http};
 
 /// Headers that the handshake sets itself, which a request may name anyway.
 const OWN: [&str; 5] =
@@ -67,12 +67,7 @@ impl From<Refused> for http::Response<Vec<u8>> {
         *response.status_mut() = http::StatusCode::from_u16(refused.status())
             .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in refused.headers() {
-            if let (Ok(name), Ok(value)) = (
-                http::HeaderName::from_bytes(name.as_bytes()),
-                http::HeaderValue::from_bytes(value),
-            ) {
-                response.headers_mut().append(name, value);
-            }
+            append_to_http(response.headers_mut(), name, value);
         }
         response
     }

@@ -40,6 +40,8 @@ pub(super) enum Phase {
 pub(super) struct Open {
     pub(super) ws: Connection,
     pub(super) assembler: Assembler,
+    /// The deadline in force is still that of the handshake.
+    pub(super) is_new: bool,
 }
 
 /// Bytes that compressed messages are inflated into at a time.
@@ -190,7 +192,7 @@ impl Network {
     /// True if [`note_time`](Self::note_time) should be called now.
     pub fn wants_time(&self) -> bool {
         match &self.socket.phase {
-            Phase::Open(open) => open.ws.wants_time(),
+            Phase::Open(open) => open.is_new || open.ws.wants_time(),
             _ => false,
         }
     }
@@ -200,7 +202,10 @@ impl Network {
     pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.socket.phase {
             Phase::Opening(opening) => opening.until(),
-            Phase::Open(open) => open.ws.note_time(now),
+            Phase::Open(open) => {
+                open.is_new = false;
+                open.ws.note_time(now)
+            }
             Phase::Waiting(_) | Phase::Over => None,
         }
     }
@@ -248,19 +253,15 @@ impl WebSocket {
         let Phase::Open(open) = &mut self.phase else { return };
         let start = self.outbox.end();
         let Open { ws, assembler, .. } = open.as_mut();
-        if ws.may_inflate() {
+        let (outbox, tasks) = (&mut self.outbox, &mut self.tasks);
+        let mut left = receive(ws, assembler, Input::new(bytes), outbox, tasks);
+        if ws.wants_scratch() {
             let mut scratch = [0; SCRATCH_LEN];
-            let mut left = bytes.len();
-            loop {
-                let rest = bytes.len() - left;
-                let input = Input::with_scratch(&mut bytes[rest..], &mut scratch);
-                left = receive(ws, assembler, input, &mut self.outbox, &mut self.tasks);
-                if !ws.wants_scratch() {
-                    break;
-                }
+            while ws.wants_scratch() {
+                let start = bytes.len() - left;
+                let input = Input::with_scratch(&mut bytes[start..], &mut scratch);
+                left = receive(ws, assembler, input, outbox, tasks);
             }
-        } else {
-            receive(ws, assembler, Input::new(bytes), &mut self.outbox, &mut self.tasks);
         }
         self.outbox.note_replies(start);
         self.settle();

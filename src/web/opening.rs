@@ -123,7 +123,7 @@ impl WebSocket {
                     .push_back(Task::Established { extensions: extensions(headers), protocol });
                 let head_len = response.head_len();
                 let (ws, assembler) = (response.open(), Assembler::new());
-                self.phase = Phase::Open(Box::new(Open { ws, assembler }));
+                self.phase = Phase::Open(Box::new(Open { ws, assembler, is_new: true }));
                 self.receive_frames(&mut received[head_len..]);
             }
             Ok(Some(Reply::Refused(refusal))) => {

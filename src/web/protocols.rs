@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::WebError;
+use crate::extension::is_token;
 
 /// Protocols that a script asks for: `()`, one, or a list. The preferred come
 /// first.
@@ -60,7 +61,7 @@ impl<T: Into<String>> Protocols for Vec<T> {
 /// in whatever case.
 pub(super) fn check(protocols: &[String]) -> Result<(), WebError> {
     for (at, protocol) in protocols.iter().enumerate() {
-        if !is_token(protocol) {
+        if !is_token(protocol.as_bytes()) {
             return Err(WebError::Syntax(format!("{protocol:?} is no protocol").into()));
         }
         if protocols[..at].iter().any(|before| before.eq_ignore_ascii_case(protocol)) {
@@ -70,10 +71,4 @@ pub(super) fn check(protocols: &[String]) -> Result<(), WebError> {
         }
     }
     Ok(())
-}
-
-/// RFC 2616, section 2.2: ASCII without control characters and separators.
-fn is_token(word: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
-    !word.is_empty() && word.bytes().all(is_part)
 }
