@@ -165,7 +165,8 @@ pub trait Output {
     /// that a connection which owes no bytes costs no memory.
     fn has_room(&self, len: usize) -> bool;
 
-    /// Appends bytes that there is room for and gives the appended copy.
+    /// Appends bytes that there is room for and gives the appended copy: all of
+    /// it and nothing else, since what a client sends is masked there.
     fn append(&mut self, bytes: &[u8]) -> &mut [u8];
 
     /// Appends a frame: `header` as it is, then `payload`, masked with `key` if

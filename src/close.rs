@@ -98,7 +98,7 @@ impl fmt::Display for CloseCode {
 
 /// The body of a Close frame: a status code and a reason, or neither.
 ///
-/// Held inline (126 bytes, `Copy`), so it outlives the buffer it came in.
+/// Held inline (128 bytes, `Copy`), so it outlives the buffer it came in.
 #[derive(Clone, Copy)]
 pub struct CloseFrame {
     code: Option<CloseCode>,

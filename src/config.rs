@@ -100,7 +100,7 @@ pub struct Config {
     /// The time without any byte from the peer after which a Ping is sent.
     /// `None`: never.
     ///
-    /// Default: `None`. Traffic of its own, and 300 bytes of memory for each
+    /// Default: `None`. Traffic of its own, and 144 bytes of memory for each
     /// connection, are the application's choice.
     pub ping_interval: Option<Duration>,
     /// The time that the Pong to such a Ping may take before the connection

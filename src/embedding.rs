@@ -63,8 +63,8 @@
 //! | what happens | what the engine does | what the loop does |
 //! |---|---|---|
 //! | the application calls [`close`] | appends a Close frame; data still comes until the peer answers | writes, and goes on reading |
-//! | the peer closes | appends the answer; then [`Event::Close`] | writes |
-//! | the peer breaks a rule | appends a Close frame that says which; then [`Event::Failed`] | writes |
+//! | the peer closes | appends the answer, if we have not closed before; then [`Event::Close`] | writes |
+//! | the peer breaks a rule | appends a Close frame that says which, if it is our first; then [`Event::Failed`] | writes |
 //! | the transport ends | says how the connection did, from [`receive_eof`] | drops it |
 //! | the application has no time for manners | [`abort`] | drops the transport |
 //!

@@ -9,7 +9,8 @@ use crate::close::{CloseCode, CloseError};
 use crate::frame::HeaderError;
 
 /// A rule that the peer broke. It ends the connection (RFC 6455, section
-/// 7.1.7); the Close frame that says so is already in the output.
+/// 7.1.7); the Close frame that says so is already in the output, unless we had
+/// sent one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {

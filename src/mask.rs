@@ -108,8 +108,15 @@ fn copy_blocks(from: &[u8], to: &mut [u8], key: [u8; 4]) {
 /// Bytes of a payload from which on it is worth a call.
 const LONG: usize = 256;
 
+/// The seam to what masks long payloads. The tests below hold either against
+/// the definition.
 #[cfg(not(feature = "simd"))]
-mod long {
+use plain as long;
+#[cfg(feature = "simd")]
+use vectors as long;
+
+#[cfg(any(test, not(feature = "simd")))]
+mod plain {
     #[inline(never)]
     pub(super) fn apply(data: &mut [u8], key: [u8; 4]) {
         super::apply_short(data, key);
@@ -125,7 +132,7 @@ mod long {
 /// time: a loop of few instructions can happen to lie where the processor is
 /// slow to fetch them.
 #[cfg(feature = "simd")]
-mod long {
+mod vectors {
     use fearless_simd::{Level, Simd, SimdBase, dispatch};
     use std::sync::LazyLock;
 
@@ -264,6 +271,7 @@ pub(crate) fn turned(key: [u8; 4], len: usize) -> [u8; 4] {
 /// j                   = i MOD 4
 /// transformed-octet-i = original-octet-i XOR masking-key-octet-j
 /// ```
+#[doc(hidden)] // for tests and benchmarks
 pub fn apply_by_definition(data: &mut [u8], key: [u8; 4]) {
     for (i, octet) in data.iter_mut().enumerate() {
         *octet ^= key[i % 4];
@@ -300,6 +308,23 @@ mod tests {
                 assert_eq!(masked[at..], expected, "in place: {len} bytes from {at}");
                 assert_eq!(next, core::array::from_fn(|i| key[(len + i) % 4]));
             }
+        }
+    }
+
+    /// Without vectors, whatever this was built for.
+    #[test]
+    fn long_payloads_are_masked_alike_without_vectors() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for len in (0..70).chain(LONG - 2..LONG + 34).chain([4097]) {
+            let sent: Vec<u8> = (0..len).map(|i| usize::to_le_bytes(i * 31)[0]).collect();
+            let mut expected = sent.clone();
+            apply_by_definition(&mut expected, key);
+            let mut masked = alloc::vec![0; len];
+            plain::copy(&sent, &mut masked, key);
+            assert_eq!(masked, expected, "copied: {len} bytes");
+            masked.copy_from_slice(&sent);
+            plain::apply(&mut masked, key);
+            assert_eq!(masked, expected, "in place: {len} bytes");
         }
     }
 }

@@ -141,6 +141,10 @@ const MIN_ROOM: usize = 4 << 10;
 /// when they are unmasked.
 const MAX_ROOM: usize = 64 << 10;
 
+/// With less room left than this, more is made. Never for a few bytes: each of
+/// many short reads would have it made anew.
+const WORTH_A_READ: usize = 1 << 10;
+
 /// What an [`Assembler`] makes of events: whole messages, and everything else
 /// as it was.
 #[derive(Debug, PartialEq, Eq)]
@@ -258,7 +262,7 @@ impl Assembler {
     /// compressed, and when little of the frame is left.
     ///
     /// Only while all bytes read so far have been received. There is none until
-    /// something of the message has come; then it is as much as that, 4 to 64 KiB
+    /// something of the message has come; then it is as much as that, 1 to 64 KiB
     /// at a time, or what a [lent buffer](Self::put_buffer) has: what a frame
     /// announces is never allocated. It holds whatever it held before.
     ///
@@ -294,13 +298,15 @@ impl Assembler {
             return &mut [];
         }
         let most = remaining.min(self.max_len.saturating_sub(self.filled)).min(MAX_ROOM);
-        let end = self.filled + self.filled.max(MIN_ROOM).min(most);
-        if self.binary.len() < end {
-            let room = (self.filled, self.binary.capacity(), self.max_len);
-            let more =
-                growth(room, end - self.filled, Some((remaining - (end - self.filled)) as u64));
-            self.binary.reserve_exact(self.filled + more - self.binary.len());
-            self.binary.resize(end, 0);
+        if self.binary.len() - self.filled < WORTH_A_READ {
+            let len = self.filled.max(MIN_ROOM).min(most);
+            if self.binary.capacity() < self.filled + len {
+                // Doubles with what has come, not with the room that was made for it.
+                let come = (self.filled, self.filled, self.max_len);
+                let more = growth(come, len, Some((remaining - len) as u64));
+                self.binary.reserve_exact(self.filled + more - self.binary.len());
+            }
+            self.binary.resize(self.filled + len, 0);
         }
         let room = &mut self.binary[self.filled..];
         self.lent = most.min(room.len());

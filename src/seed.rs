@@ -55,27 +55,31 @@ pub(crate) struct KeyGenerator {
 /// What 256 bytes have room for beside a seed.
 const AHEAD: usize = (256 - 32) / 4;
 
+/// Where the next key would be when all are spent.
+#[allow(clippy::cast_possible_truncation)] // 56
+const NONE_LEFT: u8 = AHEAD as u8;
+
 impl KeyGenerator {
     pub(crate) fn new(seed: Seed) -> Self {
-        let mut generator = Self { seed: seed.0, keys: [0; AHEAD], next: 0 };
-        generator.make_keys();
-        generator
+        // The first keys are made where they stay.
+        Self { seed: seed.0, keys: [0; AHEAD], next: NONE_LEFT }
     }
 
     /// "A masking key [is] a 32-bit value chosen at random", fresh for each
     /// frame (section 5.3).
     #[inline]
     pub(crate) fn masking_key(&mut self) -> [u8; 4] {
-        if usize::from(self.next) == AHEAD {
-            self.make_keys();
-        }
-        let key = self.keys[usize::from(self.next)];
+        let key = match self.keys.get(usize::from(self.next)) {
+            Some(&key) => key,
+            None => self.make_keys(),
+        };
         self.next += 1;
         key.to_le_bytes()
     }
 
+    /// Makes the next keys, and gives the first.
     #[cold]
-    fn make_keys(&mut self) {
+    fn make_keys(&mut self) -> u32 {
         let mut made = [0; 256];
         StdRng::from_seed(self.seed).fill_bytes(&mut made);
         let (seed, keys) = made.split_at(self.seed.len());
@@ -84,6 +88,7 @@ impl KeyGenerator {
             *key = bytes.try_into().map(u32::from_le_bytes).unwrap_or_default();
         }
         self.next = 0;
+        self.keys[0]
     }
 
     /// "A nonce consisting of a randomly selected 16-byte value" (section 4.1).

@@ -386,6 +386,17 @@ mod tests {
         }
     }
 
+    /// So text that is cut anywhere goes the short way.
+    #[test]
+    fn what_a_cut_leaves_over_is_seen_at_the_end() {
+        for bytes in strings() {
+            let (_, carry, valid) = over_core::decode(&bytes);
+            if valid {
+                assert_eq!(cut_len(&bytes), carry.as_bytes().len(), "{bytes:02x?}");
+            }
+        }
+    }
+
     #[test]
     fn check_finds_the_first_byte_that_cannot_continue() {
         for bytes in strings() {

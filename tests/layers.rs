@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "connection",
             "deflate",
+            "extension",
             "handshake",
             "location",
             "message",

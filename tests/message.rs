@@ -325,6 +325,29 @@ fn room_grows_with_what_has_come_and_not_with_what_is_announced() {
     assert!(come > 4 << 20);
 }
 
+/// However little comes at a time, memory is not moved for each of it, and is at
+/// most twice as much as has come.
+#[test]
+fn room_is_used_up_before_more_is_made() {
+    let mut ws = server().connection();
+    let mut assembler = Assembler::new();
+    let mut bytes = announce(0x82, 1 << 20, true);
+    bytes.extend([7; 4096]);
+    let event = ws.receive(&mut Input::new(&mut bytes), &mut Vec::new()).unwrap();
+    assert!(assembler.push(event).is_none());
+    let (mut left, mut made) = (0, 0);
+    for come in 4096..100_000 {
+        let room = assembler.room(&ws).len();
+        if room != left {
+            made += 1;
+            assert!(left < 1024 && come + room <= 2 * come, "{room} after {left} at {come}");
+        }
+        assert_eq!(assembler.receive_room(1, &mut ws, &mut Vec::new()), None);
+        left = room - 1;
+    }
+    assert!(made < 10, "{made}");
+}
+
 #[test]
 fn there_is_room_only_for_binary_messages_that_are_not_compressed() {
     let long = "x".repeat(1 << 16);

@@ -266,6 +266,22 @@ fn s10_4_the_frame_limit_is_inclusive_and_refuses_at_the_header() {
 }
 
 #[test]
+fn s10_4_no_limit_is_passed_by_a_frame_that_is_there_whole() {
+    for engine in [server, client] {
+        let sent = || [binary([7; 6]), binary("more")];
+        let just_enough: [fn(&mut Config); 3] =
+            [|c| c.max_frame_len = 6, |c| c.max_message_len = 6, |c| c.max_fragments = 1];
+        for set in just_enough {
+            let told = [Told::Binary(vec![7; 6]), Told::Binary(b"more".into())];
+            engine().with(set).receives(sent()).tells(told);
+        }
+        engine().with(|c| c.max_frame_len = 5).receives(sent()).fails(FrameTooLong);
+        engine().with(|c| c.max_message_len = 5).receives(sent()).fails(MessageTooLong);
+        engine().with(|c| c.max_fragments = 0).receives(sent()).fails(TooManyFragments);
+    }
+}
+
+#[test]
 fn s10_4_the_message_limit_counts_all_fragments_and_refuses_at_the_header() {
     let engine = client().with(|c| c.max_message_len = 10);
     engine
@@ -343,6 +359,9 @@ fn s5_2_a_frame_of_2_63_minus_1_bytes_streams_through() {
         assert_eq!(seen, 100_000);
         assert_eq!(ws.frame_remaining(), (1 << 63) - 1 - 100_000);
         assert!(out.is_empty() && ws.is_open());
+        // Of which nothing will be heard any more.
+        ws.abort();
+        assert_eq!(ws.frame_remaining(), 0);
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sockeye::ProtocolError::*;
-use sockeye::SendError;
+use sockeye::{Event, Input, SendError};
 
 /// Bytes that are not UTF-8, and the length of what could still become text.
 const INVALID: &[(&[u8], usize)] = &[
@@ -58,6 +58,40 @@ fn s8_1_text_fails_at_the_first_byte_that_cannot_continue() {
     }
 }
 
+/// What was left of a character stands in front of the next fragment, over its
+/// header: of which any part may have come before.
+#[test]
+fn s8_1_a_cut_character_is_whole_again_whatever_has_come_of_the_next_header() {
+    for engine in both() {
+        for cut in 0..=4 {
+            for rest in ["", "and more", &"long ".repeat(30)] {
+                let text = format!("\u{1f41f}{rest}");
+                let (before, behind) = text.as_bytes().split_at(cut);
+                let frames = [fragment(TEXT, before), frame(CONTINUATION, behind)];
+                let bytes = engine.peer_sends(frames);
+                for at in 0..bytes.len() {
+                    assert_eq!(heard_in_two(&engine, &bytes, at), text, "{cut}, read to {at}");
+                }
+            }
+        }
+    }
+}
+
+/// The text that comes in two reads, the second from this byte on.
+fn heard_in_two(engine: &Engine, bytes: &[u8], at: usize) -> String {
+    let (mut ws, mut heard) = (engine.connection(), String::new());
+    for mut read in [bytes[..at].to_vec(), bytes[at..].to_vec()] {
+        let mut input = Input::new(&mut read);
+        while let Some(event) = ws.receive(&mut input, &mut Vec::new()) {
+            match event {
+                Event::Text(chunk) => heard.push_str(chunk.as_str()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    heard
+}
+
 #[test]
 fn s8_1_text_is_validated_across_fragments() {
     for engine in both() {
@@ -96,6 +130,24 @@ fn s8_1_every_valid_character_passes_in_any_cut() {
             let (a, b) = text.as_bytes().split_at(cut);
             engine.receives([fragment(TEXT, a), frame(CONTINUATION, b)]).tells([told_text(text)]);
         }
+    }
+}
+
+/// The only text that cannot be borrowed.
+#[test]
+fn s8_1_a_character_that_was_cut_can_be_kept() {
+    for engine in both() {
+        let mut ws = engine.connection();
+        let bytes = engine.peer_sends([text("\u{20ac}")]);
+        let mut chunks = Vec::new();
+        for byte in bytes {
+            let mut byte = [byte];
+            if let Some(event) = ws.receive(&mut Input::new(&mut byte), &mut Vec::new()) {
+                let Event::Text(chunk) = event else { panic!("{event:?}") };
+                chunks.push(chunk.into_cow().into_owned());
+            }
+        }
+        assert_eq!(chunks, ["\u{20ac}"]);
     }
 }
 

@@ -60,6 +60,19 @@ fn without_scratch_room_all_but_compressed_messages_come() {
     }
 }
 
+/// Or who lost them would wait for what cannot come, in a loop without an end.
+#[test]
+fn scratch_room_is_not_wanted_for_bytes_that_were_lost() {
+    for engine in both_compressing() {
+        let mut ws = engine.connection();
+        let mut bytes = engine.peer_sends([text_of(HELLO)]);
+        assert_eq!(told_by(&mut ws, &mut bytes, &mut []).0, []);
+        assert!(ws.wants_scratch());
+        assert_eq!(told_by(&mut ws, &mut [], &mut [0; Input::MIN_SCRATCH]), (vec![], 0));
+        assert!(!ws.wants_scratch() && !ws.is_inflating());
+    }
+}
+
 #[test]
 fn without_compression_no_scratch_room_is_wanted() {
     for engine in both() {

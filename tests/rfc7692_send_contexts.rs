@@ -459,3 +459,19 @@ fn other_deadlines_are_kept() {
         assert!(!sending.sends(some_text(1)).refers_back);
     }
 }
+
+/// Contexts hold what was said last: none of it is shown.
+#[test]
+fn debugging_shows_contexts_and_nothing_of_what_is_in_them() {
+    for engine in both_compressing() {
+        let mut ws = engine.connection();
+        let mut bytes = engine.peer_sends([text_of(HELLO)]);
+        let mut scratch = [0; 100];
+        let mut input = Input::with_scratch(&mut bytes, &mut scratch);
+        assert!(ws.receive(&mut input, &mut Vec::new()).is_some());
+        ws.send_text(&"secret ".repeat(20), &mut Vec::new()).unwrap();
+        let shown = format!("{ws:?}");
+        assert!(shown.contains("Inflater") && shown.contains("Deflater"), "{shown}");
+        assert!(!shown.contains("Hello") && !shown.contains("secret"), "{shown}");
+    }
+}

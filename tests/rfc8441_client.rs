@@ -130,6 +130,7 @@ fn s5_compression_is_offered_and_agreed_on_as_ever() {
         Some(Outcome::Accepted(response)) => {
             let params = response.deflate_params().unwrap();
             assert_eq!(params.client_max_window_bits.get(), 10);
+            assert_eq!(response.fields().first("sec-websocket-extensions"), Some(reply[0].1));
             assert_eq!(response.open().deflate_params(), Some(params));
         }
         other => panic!("{other:?}"),

@@ -218,8 +218,8 @@ impl Connection {
     /// after [`Event::Close`], input is discarded ("an endpoint MUST NOT
     /// continue to attempt to process data", RFC 6455, section 7.1.7).
     ///
-    /// Works in place and allocates only for a Close frame, for a control frame
-    /// that a read boundary cut, and for a context of compression.
+    /// Works in place and allocates only for how the connection ended, for a
+    /// control frame that a read boundary cut, and for a context of compression.
     #[inline]
     pub fn receive<'b>(
         &mut self,
@@ -228,8 +228,8 @@ impl Connection {
     ) -> Option<Event<'b>> {
         // What most reads hold comes by the short way. Whatever the next byte
         // brings, it can be told that it is wrong.
-        let is_plain = self.closing.may_send() && self.compression.is_none();
-        if is_plain && self.rx.is_between_messages() && out.has_room(FAILURE_LEN) {
+        let may_send = self.closing.may_send();
+        if may_send && self.rx.is_between_messages() && out.has_room(FAILURE_LEN) {
             if input.is_empty() {
                 self.wants_room = false;
                 return None;
@@ -323,10 +323,11 @@ impl Connection {
     }
 
     /// Payload bytes of the data frame being received that have not arrived,
-    /// as its header announced them: `0..=2^63-1`, 0 between frames. A hint
-    /// for how much to read; a promise of a peer, so never a size to allocate.
+    /// as its header announced them: `0..=2^63-1`, 0 between frames and once
+    /// nothing more is received. A hint for how much to read; a promise of a
+    /// peer, so never a size to allocate.
     pub fn frame_remaining(&self) -> u64 {
-        self.rx.data_remaining()
+        if self.closing.may_receive() { self.rx.data_remaining() } else { 0 }
     }
 
     /// Of these, those of a binary message that has begun and is not compressed,

@@ -133,10 +133,11 @@ impl Receiver {
     }
 
     /// The short way for a message that is in the input whole and in one frame:
-    /// gives its only chunk, and leaves the state as it is. `None` for anything
-    /// else, of which nothing was consumed then; only of text that is invalid
-    /// the state may say so. Only [between messages](Self::is_between_messages),
-    /// and without compression. `next` is the long way to the same.
+    /// gives its only chunk, and leaves the state as it is. `None`: it is anything
+    /// else, and nothing was consumed; or it is text that is invalid from its
+    /// start, all was, and the state says so. Only [between
+    /// messages](Self::is_between_messages); what is compressed is anything else.
+    /// `next` is the long way to the same.
     #[inline]
     pub(super) fn whole_message<'b>(
         &mut self,
@@ -260,29 +261,19 @@ impl Receiver {
         context: &mut Context<'_>,
     ) -> Result<Header, ProtocolError> {
         let kept = usize::from(self.header_len);
-        let (header, used) = if kept == 0 {
-            let bytes = input.peek();
-            self.check_start(bytes, context)?;
-            match frame::decode(bytes)? {
-                Some(found) => found,
-                None => {
-                    self.keep_header(input);
-                    return Ok(Header::Incomplete);
-                }
-            }
+        let mut joined = [0; MAX_HEADER_LEN];
+        let bytes = if kept == 0 {
+            input.peek()
         } else {
-            let mut bytes = self.header;
             let more = input.len().min(MAX_HEADER_LEN - kept);
-            bytes[kept..kept + more].copy_from_slice(&input.peek()[..more]);
-            let bytes = &bytes[..kept + more];
-            self.check_start(bytes, context)?;
-            match frame::decode(bytes)? {
-                Some(found) => found,
-                None => {
-                    self.keep_header(input);
-                    return Ok(Header::Incomplete);
-                }
-            }
+            joined[..kept].copy_from_slice(&self.header[..kept]);
+            joined[kept..kept + more].copy_from_slice(&input.peek()[..more]);
+            &joined[..kept + more]
+        };
+        self.check_start(bytes, context)?;
+        let Some((header, used)) = frame::decode(bytes)? else {
+            self.keep_header(input);
+            return Ok(Header::Incomplete);
         };
         if header.opcode.is_control() {
             self.frame = Frame::Control(header.opcode);
@@ -475,4 +466,66 @@ impl Receiver {
 #[inline]
 fn narrow(len: u64) -> usize {
     len as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rx: &mut Receiver, bytes: &mut [u8]) {
+        let (config, mut input) = (Config::default(), Input::new(bytes));
+        loop {
+            let context = Context { config: &config, masked: false, inflation: None };
+            if rx.next(&mut input, context, |_, _| true).is_none() {
+                return assert!(input.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_is_open_between_messages_only() {
+        let mut rx = Receiver::new();
+        let mut is_open_behind = |bytes: &[u8]| {
+            read(&mut rx, &mut bytes.to_vec());
+            rx.is_between_messages()
+        };
+        assert!(is_open_behind(b""));
+        assert!(!is_open_behind(b"\x02"), "inside a header");
+        assert!(!is_open_behind(b"\x02"), "inside a frame");
+        assert!(!is_open_behind(b"ab"), "inside a message");
+        assert!(!is_open_behind(b"\x80\x01"));
+        assert!(is_open_behind(b"c"));
+    }
+
+    #[test]
+    fn a_message_that_is_there_whole_goes_the_short_way() {
+        let mut rx = Receiver::new();
+        let mut goes = |bytes: &[u8], set: fn(&mut Config)| {
+            let mut config = Config::default();
+            set(&mut config);
+            let mut bytes = bytes.to_vec();
+            let mut input = Input::new(&mut bytes);
+            let goes = rx.whole_message(&mut input, &config, false).is_some();
+            assert_eq!(input.is_empty(), goes, "all of it or nothing");
+            goes
+        };
+        for whole in [&b"\x82\x03abc"[..], b"\x81\x03abc", b"\x82\x00"] {
+            assert!(goes(whole, |_| ()));
+        }
+        assert!(!goes(b"\x82\x03ab", |_| ()));
+        assert!(goes(b"\x82\x03abc", |config| config.max_frame_len = 3));
+        assert!(!goes(b"\x82\x03abc", |config| config.max_frame_len = 2));
+        assert!(goes(b"\x82\x03abc", |config| config.max_message_len = 3));
+        assert!(!goes(b"\x82\x03abc", |config| config.max_message_len = 2));
+        assert!(!goes(b"\x82\x03abc", |config| config.max_fragments = 0));
+    }
+
+    #[test]
+    fn nothing_of_a_message_is_read_elsewhere_before_it_has_begun() {
+        let mut rx = Receiver::new();
+        read(&mut rx, &mut b"\x82\x05".to_vec());
+        assert_eq!((rx.data_remaining(), rx.binary_remaining()), (5, 0));
+        read(&mut rx, &mut b"a".to_vec());
+        assert_eq!((rx.data_remaining(), rx.binary_remaining()), (4, 4));
+    }
 }

@@ -7,7 +7,8 @@ use super::timer::Timers;
 use super::{Connection, PreparedMessage};
 use crate::buf::Output;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, Opcode};
+use crate::frame::{EncodedHeader, FrameHeader, Opcode};
+use crate::mask;
 
 impl Connection {
     /// Sends a text message in one frame, compressed if that was agreed on and
@@ -217,11 +218,11 @@ impl Connection {
         payload: &mut [u8],
         fin: bool,
     ) -> Result<EncodedHeader, SendError> {
-        self.check_open()?;
-        let begins = !self.tx.is_inside_message();
-        let header = self.tx.begin(kind, payload, fin)?;
-        self.note_plain(begins);
-        Ok(header)
+        let header = self.begin(Payload::Bytes(kind, payload), fin)?;
+        if let Some(key) = header.mask {
+            mask::apply(payload, key);
+        }
+        Ok(header.encode())
     }
 
     /// As [`begin_frame`](Self::begin_frame), for text that a server writes
@@ -232,7 +233,8 @@ impl Connection {
     /// [`SendError::MaskRequired`] for a client, and as
     /// [`begin_frame`](Self::begin_frame).
     pub fn begin_text(&mut self, text: &str, fin: bool) -> Result<EncodedHeader, SendError> {
-        self.begin_unmasked(Payload::Text(text), fin)
+        self.tx.check_unmasked()?;
+        Ok(self.begin(Payload::Text(text), fin)?.encode())
     }
 
     /// As [`begin_frame`](Self::begin_frame), for bytes that a server writes
@@ -242,17 +244,14 @@ impl Connection {
     ///
     /// As [`begin_text`](Self::begin_text).
     pub fn begin_binary(&mut self, data: &[u8], fin: bool) -> Result<EncodedHeader, SendError> {
-        self.begin_unmasked(Payload::Bytes(MessageKind::Binary, data), fin)
+        self.tx.check_unmasked()?;
+        Ok(self.begin(Payload::Bytes(MessageKind::Binary, data), fin)?.encode())
     }
 
-    fn begin_unmasked(
-        &mut self,
-        payload: Payload<'_>,
-        fin: bool,
-    ) -> Result<EncodedHeader, SendError> {
+    fn begin(&mut self, payload: Payload<'_>, fin: bool) -> Result<FrameHeader, SendError> {
         self.check_open()?;
         let begins = !self.tx.is_inside_message();
-        let header = self.tx.begin_unmasked(payload, fin)?;
+        let header = self.tx.begin(payload, fin)?;
         self.note_plain(begins);
         Ok(header)
     }

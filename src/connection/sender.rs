@@ -8,8 +8,7 @@ use super::event::MessageKind;
 use crate::buf::Output;
 use crate::control::MAX_CONTROL_LEN;
 use crate::error::SendError;
-use crate::frame::{EncodedHeader, FrameHeader, MASK, Opcode, RSV1, encoded_len};
-use crate::mask;
+use crate::frame::{FrameHeader, KEY_LEN, MASK, Opcode, RSV1, encoded_len};
 use crate::seed::KeyGenerator;
 use crate::utf8::Utf8Decoder;
 
@@ -58,16 +57,16 @@ impl Sender {
     ) -> Result<(), SendError> {
         // Most frames are short, and worth a way that is, where it is called.
         let header = FrameHeader::new(fin, opcode, None, payload.len() as u64);
-        let Some([a, b]) = header.short() else {
+        let Some(start @ [a, b]) = header.short() else {
             return self.long_frame(fin, opcode, payload, out);
         };
         match &mut self.keys {
             None => {
-                check_room(2 + payload.len(), out)?;
-                out.append_frame(&[a, b], payload, None);
+                check_room(start.len() + payload.len(), out)?;
+                out.append_frame(&start, payload, None);
             }
             Some(keys) => {
-                check_room(6 + payload.len(), out)?;
+                check_room(start.len() + KEY_LEN + payload.len(), out)?;
                 let key @ [k, l, m, n] = keys.masking_key();
                 out.append_frame(&[a, b | MASK, k, l, m, n], payload, Some(key));
             }
@@ -85,15 +84,14 @@ impl Sender {
         out: &mut (impl Output + ?Sized),
     ) -> Result<(), SendError> {
         check_room(self.frame_len(payload.len()), out)?;
-        let mask = self.next_key();
-        let header = FrameHeader::new(fin, opcode, mask, payload.len() as u64);
+        let header = FrameHeader::new(fin, opcode, self.next_key(), payload.len() as u64);
         // To copy what is of known length takes no call.
-        match (header.medium(), mask) {
+        match (header.medium(), header.mask) {
             (Some(start), None) => out.append_frame(&start, payload, None),
-            (Some([a, b, c, d]), Some([k, l, m, n])) => {
-                out.append_frame(&[a, b | MASK, c, d, k, l, m, n], payload, mask);
+            (Some([a, b, c, d]), Some(key @ [k, l, m, n])) => {
+                out.append_frame(&[a, b | MASK, c, d, k, l, m, n], payload, Some(key));
             }
-            (None, _) => out.append_frame(header.encode().as_bytes(), payload, mask),
+            (None, key) => out.append_frame(header.encode().as_bytes(), payload, key),
         }
         Ok(())
     }
@@ -184,42 +182,20 @@ impl Sender {
         self.frame(true, opcode, payload, out)
     }
 
-    /// The header of a fragment whose payload follows by other means; a
-    /// client's payload is masked in place.
+    /// The header of a fragment whose payload follows by other means; masked
+    /// with its key, if it has one.
     pub(super) fn begin(
-        &mut self,
-        kind: MessageKind,
-        payload: &mut [u8],
-        fin: bool,
-    ) -> Result<EncodedHeader, SendError> {
-        let next = self.next_fragment(Payload::Bytes(kind, payload), fin)?;
-        if next.compressed {
-            return Err(SendError::MessageCompressed);
-        }
-        let key = self.next_key();
-        if let Some(key) = key {
-            mask::apply(payload, key);
-        }
-        let header = FrameHeader::new(fin, next.opcode, key, payload.len() as u64);
-        self.commit(next);
-        Ok(header.encode())
-    }
-
-    /// The header of a fragment whose payload follows by other means, as it is.
-    pub(super) fn begin_unmasked(
         &mut self,
         payload: Payload<'_>,
         fin: bool,
-    ) -> Result<EncodedHeader, SendError> {
-        self.check_unmasked()?;
+    ) -> Result<FrameHeader, SendError> {
         let next = self.next_fragment(payload, fin)?;
         if next.compressed {
             return Err(SendError::MessageCompressed);
         }
-        let len = payload.as_bytes().len() as u64;
-        let header = FrameHeader::new(fin, next.opcode, None, len);
+        let (opcode, len) = (next.opcode, payload.as_bytes().len());
         self.commit(next);
-        Ok(header.encode())
+        Ok(FrameHeader::new(fin, opcode, self.next_key(), len as u64))
     }
 
     /// What sending this fragment would lead to, if it may be sent.

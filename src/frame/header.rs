@@ -24,6 +24,9 @@ use super::Opcode;
 /// Bytes of the longest header: two, eight of length, four of masking key.
 pub const MAX_HEADER_LEN: usize = 14;
 
+/// Bytes of a masking key.
+pub(crate) const KEY_LEN: usize = 4;
+
 /// First byte: the last frame of a message.
 const FIN: u8 = 0b1000_0000;
 /// First byte: the three bits reserved for extensions.
@@ -65,19 +68,18 @@ impl FrameHeader {
         Self { fin, rsv: 0, opcode, mask, len }
     }
 
-    /// All of a header whose length has no more than 7 bits, but for masking
-    /// key and [`MASK`].
+    /// The header as it is without a masking key, if its length takes no bytes
+    /// more. With one, [`MASK`] is to be set.
     #[inline]
     #[allow(clippy::cast_possible_truncation)] // of what fits
     pub(crate) fn short(&self) -> Option<[u8; 2]> {
         (self.len < u64::from(LEN_16)).then(|| [self.first_byte(), self.len as u8])
     }
 
-    /// The same where the length has 16 bits.
+    /// The same if its length takes two bytes more.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // of what fits
     pub(crate) fn medium(&self) -> Option<[u8; 4]> {
-        let [high, low] = (self.len as u16).to_be_bytes();
+        let [.., high, low] = self.len.to_be_bytes();
         let fits = (u64::from(LEN_16)..=0xFFFF).contains(&self.len);
         fits.then(|| [self.first_byte(), LEN_16, high, low])
     }
@@ -92,33 +94,19 @@ impl FrameHeader {
     ///
     /// Copies at most [`MAX_HEADER_LEN`] bytes; never allocates.
     #[inline]
-    // The casts cannot truncate: each arm holds only what fits.
-    #[allow(clippy::cast_possible_truncation)]
     pub fn encode(&self) -> EncodedHeader {
         let mut bytes = [0; MAX_HEADER_LEN];
+        let (short_len, more) = split_len(self.len);
         bytes[0] = self.first_byte();
-        let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        let mut len = match self.len {
-            0..=125 => {
-                bytes[1] = mask_bit | self.len as u8;
-                2
-            }
-            126..=0xFFFF => {
-                bytes[1] = mask_bit | LEN_16;
-                bytes[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
-                4
-            }
-            _ => {
-                bytes[1] = mask_bit | LEN_64;
-                bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
-                10
-            }
-        };
+        bytes[1] = short_len;
+        bytes[2..2 + more].copy_from_slice(&self.len.to_be_bytes()[8 - more..]);
         if let Some(key) = self.mask {
-            bytes[len..len + 4].copy_from_slice(&key);
-            len += 4;
+            bytes[1] |= MASK;
+            bytes[2 + more..2 + more + KEY_LEN].copy_from_slice(&key);
         }
-        EncodedHeader { bytes, len: len as u8 }
+        #[allow(clippy::cast_possible_truncation)] // at most 14
+        let len = encoded_len(self.len, self.mask.is_some()) as u8;
+        EncodedHeader { bytes, len }
     }
 }
 
@@ -126,12 +114,20 @@ impl FrameHeader {
 /// and 4 more with a masking key.
 #[inline]
 pub const fn encoded_len(payload_len: u64, masked: bool) -> usize {
-    let len = match payload_len {
-        0..=125 => 2,
-        126..=0xFFFF => 4,
-        _ => 10,
-    };
-    if masked { len + 4 } else { len }
+    let (_, more) = split_len(payload_len);
+    if masked { 2 + more + KEY_LEN } else { 2 + more }
+}
+
+/// A length as the second byte of a header has it, in its 7 bits, and in how
+/// many bytes behind that: 0, 2 or 8.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // of what fits
+const fn split_len(len: u64) -> (u8, usize) {
+    match len {
+        0..=125 => (len as u8, 0),
+        126..=0xFFFF => (LEN_16, 2),
+        _ => (LEN_64, 8),
+    }
 }
 
 /// The bytes of one header, held inline.
@@ -307,6 +303,24 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// The arrays are there where they are enough, and are what `encode` gives
+    /// without a masking key.
+    #[test]
+    fn short_and_medium_headers_are_what_encode_says() {
+        for len in [0, 1, 124, 125, 126, 127, 0xFFFE, 0xFFFF, 0x1_0000, u64::MAX >> 1] {
+            for (fin, opcode) in [(true, Opcode::TEXT), (false, Opcode::CONTINUATION)] {
+                let mut header = FrameHeader::new(fin, opcode, None, len);
+                header.rsv = RSV1;
+                let encoded = header.encode();
+                let bytes = encoded.as_bytes();
+                assert_eq!(header.short().is_some(), len < 126);
+                assert_eq!(header.medium().is_some(), (126..0x1_0000).contains(&len));
+                assert!(header.short().is_none_or(|short| short == bytes), "{header:?}");
+                assert!(header.medium().is_none_or(|medium| medium == bytes), "{header:?}");
             }
         }
     }

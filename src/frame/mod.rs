@@ -7,5 +7,5 @@ mod header;
 mod opcode;
 
 pub use header::{EncodedHeader, FrameHeader, HeaderError, MAX_HEADER_LEN, decode, encoded_len};
-pub(crate) use header::{MASK, RSV1, decode_whole, split_first, split_second};
+pub(crate) use header::{KEY_LEN, MASK, RSV1, decode_whole, split_first, split_second};
 pub use opcode::Opcode;

@@ -71,8 +71,8 @@ impl ClientRequest {
         let slash = if target.starts_with('/') { "" } else { "/" };
         let target_ok = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
             && (target.is_empty() || target.starts_with(['/', '?']));
-        let host_ok =
-            is_ipv6 || head::host(host.as_bytes()).is_some_and(|h| !h.contains([':', '[', ']']));
+        let host_ok = is_ipv6
+            || head::host(host.as_bytes()).is_some_and(|h| !h.bytes().any(|b| b":[]".contains(&b)));
         let error = match (host_ok, target_ok) {
             (false, _) => Some(BuildError::InvalidHost),
             (_, false) => Some(BuildError::InvalidTarget),

@@ -158,10 +158,7 @@ impl HeadScanner {
             // A line that is there whole is taken whole, if nothing is odd
             // about it. The rest is looked at byte by byte.
             if let Some(len) = self.plain_line(bytes, limits) {
-                self.lines += 1;
-                if self.lines > limits.headers + 1 {
-                    return Err(HeadError::TooManyHeaders);
-                }
+                self.end_line(limits)?;
                 self.at += len;
                 self.line_start = self.at;
                 previous = b'\n';
@@ -184,10 +181,7 @@ impl HeadScanner {
                         return Err(HeadError::FirstLine);
                     }
                     if !is_empty {
-                        self.lines += 1;
-                        if self.lines > limits.headers + 1 {
-                            return Err(HeadError::TooManyHeaders);
-                        }
+                        self.end_line(limits)?;
                     }
                     self.line_start = self.at + 1;
                 }
@@ -200,6 +194,12 @@ impl HeadScanner {
             self.at += 1;
         }
         Ok(None)
+    }
+
+    fn end_line(&mut self, limits: &HeadLimits) -> Result<(), HeadError> {
+        self.lines += 1;
+        // The first line is none of the headers.
+        if self.lines > limits.headers + 1 { Err(HeadError::TooManyHeaders) } else { Ok(()) }
     }
 
     /// The length of the line that begins here, with its CRLF, if it is whole,
@@ -330,6 +330,27 @@ pub(super) fn has_element(value: &[u8], token: &str) -> bool {
         || elements(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Whether a head says `Upgrade: websocket` and `Connection: Upgrade`, on
+/// whichever of such lines (section 4.1, items 5 and 6; section 4.2.1, items 3
+/// and 4).
+#[derive(Default)]
+pub(super) struct Upgrade {
+    pub(super) websocket: bool,
+    pub(super) connection: bool,
+}
+
+impl Upgrade {
+    /// Looks at one line of any name.
+    #[inline]
+    pub(super) fn note(&mut self, name: &str, value: &[u8]) {
+        if name.eq_ignore_ascii_case("Upgrade") {
+            self.websocket |= has_element(value, "websocket");
+        } else if name.eq_ignore_ascii_case("Connection") {
+            self.connection |= has_element(value, "upgrade");
+        }
+    }
+}
+
 /// Sets `slot` to the value of a line that may come once.
 pub(super) fn set_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Duplicate> {
     if slot.replace(value).is_some() { Err(Duplicate) } else { Ok(()) }
@@ -364,3 +385,60 @@ const IN_HOST: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Words at a time: every byte at every place, among ASCII and not, and
+    /// with another control behind it.
+    #[test]
+    fn plain_bytes_end_at_the_first_control() {
+        for len in 0..20 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    for (around, behind) in [(b'a', b'a'), (0xE9, 0), (b'~', 0x7F), (b' ', b'\t')] {
+                        let mut bytes: Vec<u8> = alloc::vec![around; len];
+                        bytes[at] = byte;
+                        if let Some(next) = bytes.get_mut(at + 1) {
+                            *next = behind;
+                        }
+                        let expected = bytes.iter().position(u8::is_ascii_control).unwrap_or(len);
+                        assert_eq!(plain_len(&bytes), expected, "{bytes:02x?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is taken whole, and what is left to be looked at byte by byte.
+    #[test]
+    fn plain_lines_are_taken_whole_up_to_the_limits() {
+        let taken = |lines: usize, line: &str, len: usize, target: usize| {
+            let start = 10;
+            let bytes = ["0123456789", line, "next"].concat();
+            let scanner = HeadScanner { lines, ..HeadScanner::new(start) };
+            scanner.plain_line(bytes.as_bytes(), &HeadLimits { len, headers: 5, target })
+        };
+        let first = "GET / HTTP/1.1\r\n";
+        assert_eq!(taken(0, first, 100, 100), Some(16));
+        assert_eq!((taken(0, first, 16, 100), taken(0, first, 15, 100)), (Some(16), None));
+        assert_eq!((taken(0, first, 100, 14), taken(0, first, 100, 13)), (Some(16), None));
+        // The limit of a target is for the first line.
+        let header = "host: example.com\r\n";
+        assert_eq!((taken(1, header, 19, 1), taken(1, header, 18, 1)), (Some(19), None));
+        assert_eq!(taken(0, "no-space\r\n", 100, 100), None);
+        for (len, expected) in [(32, Some(36)), (33, None)] {
+            let line = ["M".repeat(len), " /\r\n".into()].concat();
+            assert_eq!(taken(0, &line, 100, 100), expected, "a method of {len} bytes");
+        }
+        for odd in ["\r\n", " folded\r\n", "a: b\n", "a: b\rc\r\n", "a:\tb\r\n", "a: b"] {
+            assert_eq!(taken(1, odd, 100, 100), None, "{odd:?}");
+        }
+        // Within a line it is too late.
+        let inside = HeadScanner { at: 2, ..HeadScanner::new(0) };
+        let limits = HeadLimits { len: 100, headers: 5, target: 100 };
+        assert_eq!(inside.plain_line(first.as_bytes(), &limits), None);
+    }
+}

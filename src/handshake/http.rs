@@ -117,13 +117,17 @@ impl Headers<'_> {
     pub fn to_http(&self) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in self.iter() {
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-            {
-                map.append(name, value);
-            }
+            append_to_http(&mut map, name, value);
         }
         map
+    }
+}
+
+/// Adds a line to `map`, if the `http` crate can hold it.
+pub(crate) fn append_to_http(map: &mut HeaderMap, name: &str, value: &[u8]) {
+    let name = HeaderName::from_bytes(name.as_bytes());
+    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+        map.append(name, value);
     }
 }
 

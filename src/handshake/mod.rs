@@ -34,6 +34,8 @@ pub use client::{Client, ClientRequest, Reply};
 pub(crate) use credentials::basic_authorization;
 pub use head::{HeadError, Headers};
 #[cfg(feature = "http")]
+pub(crate) use http::append_to_http;
+#[cfg(feature = "http")]
 pub use http::upgrade;
 pub use refusal::Refusal;
 pub use reject::Rejection;

@@ -11,7 +11,7 @@ use super::build::emit_display;
 use super::build::{
     BuildError, Lines, append_all, check_headers, check_subprotocol, emit_header, emit_headers,
 };
-use super::head::{self, HeadError, Headers};
+use super::head::{self, HeadError, Headers, Upgrade};
 use super::reject::Rejection;
 use super::request_error::RequestError;
 use crate::buf::Output;
@@ -162,10 +162,10 @@ impl<'a> Request<'a> {
         let host = fields.host.ok_or(RequestError::HostMissing)?;
         let host = head::host(host).ok_or(RequestError::HostInvalid)?;
         let origin = fields.origin()?;
-        if !fields.upgrades {
+        if !fields.upgrade.websocket {
             return Err(RequestError::UpgradeMissing);
         }
-        if !fields.connection_upgrades {
+        if !fields.upgrade.connection {
             return Err(RequestError::ConnectionMissing);
         }
         fields.check_version()?;
@@ -222,8 +222,7 @@ pub(super) struct Fields<'a> {
     origin: Option<&'a [u8]>,
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
-    upgrades: bool,
-    connection_upgrades: bool,
+    upgrade: Upgrade,
     subprotocols: List,
     extensions: List,
 }
@@ -265,10 +264,6 @@ impl<'a> Fields<'a> {
                     head::set_once(&mut fields.origin, value)
                         .map_err(|_| RequestError::OriginInvalid)?;
                 }
-                7 if is("Upgrade") => fields.upgrades |= head::has_element(value, "websocket"),
-                10 if is("Connection") => {
-                    fields.connection_upgrades |= head::has_element(value, "upgrade");
-                }
                 // RFC 9110, section 7.8, and our own caution: bytes that one
                 // server takes for a body are frames, or a request, to another.
                 14 if is("Content-Length") && value != b"0" => {
@@ -304,7 +299,7 @@ impl<'a> Fields<'a> {
                     }
                     fields.extensions.note(names_something);
                 }
-                _ => {}
+                _ => fields.upgrade.note(name, value),
             }
         }
         if fields.subprotocols == List::Empty {

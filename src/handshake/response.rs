@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::accept_key::ACCEPT_LEN;
-use super::head::{self, HeadError, Headers};
+use super::head::{self, HeadError, Headers, Upgrade};
 use crate::config::Config;
 use crate::connection::Connection;
 #[cfg(feature = "deflate")]
@@ -136,8 +136,7 @@ pub(super) fn parse_status_line(line: &[u8]) -> Result<u16, ResponseError> {
 /// The headers of a reply that a client looks at, collected in one pass.
 #[derive(Default)]
 pub(super) struct ReplyFields<'a> {
-    upgrades: bool,
-    connection_upgrades: bool,
+    upgrade: Upgrade,
     accept: Option<&'a [u8]>,
     subprotocol: Option<&'a [u8]>,
     /// Some extension.
@@ -152,10 +151,6 @@ impl<'a> ReplyFields<'a> {
         for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             match name.len() {
-                7 if is("Upgrade") => fields.upgrades |= head::has_element(value, "websocket"),
-                10 if is("Connection") => {
-                    fields.connection_upgrades |= head::has_element(value, "upgrade");
-                }
                 20 if is("Sec-WebSocket-Accept") => {
                     head::set_once(&mut fields.accept, value)
                         .map_err(|_| ResponseError::AcceptInvalid)?;
@@ -165,7 +160,7 @@ impl<'a> ReplyFields<'a> {
                         .map_err(|_| ResponseError::SubprotocolNotOffered)?;
                 }
                 24 if is(EXTENSIONS) => fields.has_extensions = true,
-                _ => {}
+                _ => fields.upgrade.note(name, value),
             }
         }
         Ok(fields)
@@ -182,10 +177,10 @@ pub(super) fn check_reply<'a>(
     offered: &[String],
     config: &Config,
 ) -> Result<Settled<'a>, ResponseError> {
-    if !fields.upgrades {
+    if !fields.upgrade.websocket {
         return Err(ResponseError::UpgradeMissing);
     }
-    if !fields.connection_upgrades {
+    if !fields.upgrade.connection {
         return Err(ResponseError::ConnectionMissing);
     }
     if fields.accept != Some(expected) {

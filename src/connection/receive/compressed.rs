@@ -30,12 +30,10 @@ impl Receiver {
         // It was agreed on, or the header would have been refused.
         let inflation = context.inflation.as_deref_mut()?;
         let len = self.available(input);
-        if len == 0 && self.remaining > 0 && !inflation.is_pending() {
-            return None;
-        }
-        let wants_scratch = input.scratch_len() < Input::MIN_SCRATCH;
+        let wants_input = len == 0 && self.remaining > 0 && !inflation.is_pending();
+        let wants_scratch = !wants_input && input.scratch_len() < Input::MIN_SCRATCH;
         inflation.set_wants_scratch(wants_scratch);
-        if wants_scratch {
+        if wants_input || wants_scratch {
             return None;
         }
         // Enough to fill the room, and not much more: what was not consumed is masked

@@ -5,6 +5,7 @@ use super::{Frame, Piece, Receiver, narrow};
 use crate::buf::{BLOCK, Input};
 use crate::connection::event::{Event, Place, Text, TextChunk};
 use crate::error::ProtocolError;
+use crate::utf8::Decoded;
 
 /// The beginning of a character, in front of the payload that goes on with it.
 pub(super) struct Joined {
@@ -19,19 +20,17 @@ impl Receiver {
     /// Those that are not UTF-8 go into the state.
     #[inline]
     pub(super) fn read_text<'b>(&mut self, bytes: &'b [u8], fin: bool) -> Option<Event<'b>> {
-        let decoded = self.text.decode(bytes);
-        let place = self.place(fin);
-        let text = Text::Input(decoded.text);
-        let valid = decoded.valid && (!place.is_last() || self.text.is_at_boundary());
-        if !valid {
+        let Decoded { text, valid } = self.text.decode(bytes);
+        let ends = fin && self.remaining == 0;
+        let mut left = self.remaining;
+        if !valid || ends && !self.text.is_at_boundary() {
             self.frame = Frame::Invalid(ProtocolError::TextNotUtf8);
-            // What is behind the text counts as still to come: it is not more.
-            let left = self.remaining + (bytes.len() - decoded.text.len()) as u64;
-            let place = Place::new(self.first, fin.then_some(left));
-            return (!decoded.text.is_empty()).then_some(Event::Text(TextChunk { text, place }));
+            // What is behind the text counts as still to come: it is not the last.
+            left += (bytes.len() - text.len()) as u64;
         }
-        (place.is_last() || !decoded.text.is_empty())
-            .then_some(Event::Text(TextChunk { text, place }))
+        let place = Place::new(self.first, fin.then_some(left));
+        let is_told = place.is_last() || !text.is_empty();
+        is_told.then_some(Event::Text(TextChunk { text: Text::Input(text), place }))
     }
 
     /// Reads text that goes on with a character of the last fragment's.

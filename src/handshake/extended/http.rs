@@ -3,10 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use http::HeaderMap;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::super::build::BuildError;
+use super::super::http::append_to_http;
 use super::super::request::Answer;
 use super::client::Client;
 use super::reply::Reply;
@@ -61,21 +62,13 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
-/// Adds a field; what was checked is what that crate can hold.
-fn append(map: &mut HeaderMap, name: &str, value: &str) {
-    let name = HeaderName::from_bytes(name.as_bytes());
-    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-        map.append(name, value);
-    }
-}
-
 impl From<Reply> for http::Response<Vec<u8>> {
     fn from(reply: Reply) -> Self {
         let mut response = Self::new(reply.body().as_bytes().to_vec());
         let status = http::StatusCode::from_u16(reply.status());
         *response.status_mut() = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in reply.fields() {
-            append(response.headers_mut(), name, value);
+            append_to_http(response.headers_mut(), name, value.as_bytes());
         }
         response
     }
@@ -101,7 +94,7 @@ impl Client {
                 ":path" => uri.path_and_query(value),
                 ":method" | ":protocol" => uri,
                 _ => {
-                    append(request.headers_mut(), &name, &value);
+                    append_to_http(request.headers_mut(), &name, value.as_bytes());
                     uri
                 }
             };
