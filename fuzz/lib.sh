@@ -43,6 +43,7 @@ max_len() { # TARGET
         frame_header) echo 24 ;;
         mask | utf8) echo 160 ;;
         extensions) echo 256 ;;
+        extended) echo 700 ;;
         request_head | response_head) echo 1400 ;;
         *) echo 512 ;;
     esac
@@ -52,7 +53,10 @@ max_len() { # TARGET
 # took more. Memory is 256 MiB, time a second.
 limits() { # TARGET
     echo "-max_len=$(max_len "$1")" -timeout=1 -rss_limit_mb=256 "-artifact_prefix=artifacts/$1/"
-    case $1 in *_head) echo -dict=http.dict ;; esac
+    case $1 in
+        *_head) echo -dict=http.dict ;;
+        extended) echo -dict=extended.dict ;;
+    esac
 }
 
 # Fuzzes for so many seconds; what libFuzzer says goes to work/TARGET.log.

@@ -33,6 +33,7 @@ macro_rules! replay {
 
 replay! {
     commands
+    extended
     extensions
     frame_header
     #[cfg(feature = "deflate")]

@@ -1,6 +1,7 @@
 //! Masking (RFC 6455, section 5.3) against its definition.
 //!
-//! Input: four bytes of key, and the payload.
+//! Input: four bytes of key, and the payload. Its first four bytes also say how
+//! long a payload is made of it, by saying it again and again: see [`Long`].
 
 use super::cut::Cut;
 use sockeye::mask::{apply, apply_by_definition};
@@ -34,7 +35,15 @@ pub fn mask(data: &[u8]) {
         assert_eq!(masked, payload, "twice is not at all");
     }
 
-    for (key, payload_sent) in [(Some(key), &*expected), (None, payload)] {
+    appended(payload, &expected, key);
+    if let Some(long) = Long::new(payload) {
+        long.check(key);
+    }
+}
+
+/// In a frame, masked on the way or not.
+fn appended(payload: &[u8], masked: &[u8], key: [u8; 4]) {
+    for (key, payload_sent) in [(Some(key), masked), (None, payload)] {
         let frame = [b"header", payload_sent].concat();
         let mut grown = b"before".to_vec();
         grown.append_frame(b"header", payload, key);
@@ -43,5 +52,57 @@ pub fn mask(data: &[u8]) {
         let mut fixed = FixedOutput::new(&mut memory);
         fixed.append_frame(b"header", payload, key);
         assert_eq!(fixed.filled(), frame);
+    }
+}
+
+/// A payload of up to 8 KiB: from 256 bytes on there are vectors, and from
+/// 4 KiB on a beginning by other means, up to a line of the cache. One input in
+/// eight is worth the time.
+struct Long {
+    payload: Vec<u8>,
+    /// Where in a line of the cache it is to begin, more or less.
+    offset: usize,
+    /// Where it comes in two pieces.
+    cut: usize,
+}
+
+impl Long {
+    const MOST: usize = 8 << 10;
+
+    fn new(said: &[u8]) -> Option<Self> {
+        let &[low, high, offset, cut, ..] = said else { return None };
+        let len = usize::from(u16::from_le_bytes([low, high]));
+        if len <= said.len() || len > Self::MOST {
+            return None;
+        }
+        let mut payload = Vec::with_capacity(len + said.len());
+        while payload.len() < len {
+            // Not the same each time: bytes may have come from the wrong place.
+            let times = said.len() + payload.len();
+            payload.extend_from_slice(said);
+            if let Some(byte) = payload.last_mut() {
+                *byte ^= times.to_le_bytes()[0];
+            }
+        }
+        payload.truncate(len);
+        Some(Self { payload, offset: usize::from(offset % 64), cut: len * usize::from(cut) / 256 })
+    }
+
+    fn check(&self, key: [u8; 4]) {
+        let mut expected = self.payload.clone();
+        apply_by_definition(&mut expected, key);
+
+        let mut memory = vec![0; self.offset];
+        memory.extend_from_slice(&self.payload);
+        apply(&mut memory[self.offset..], key);
+        assert!(memory[self.offset..] == expected, "{} bytes", expected.len());
+        assert!(memory[..self.offset].iter().all(|&byte| byte == 0), "what is before is not ours");
+
+        memory[self.offset..].copy_from_slice(&self.payload);
+        let (start, end) = memory[self.offset..].split_at_mut(self.cut);
+        apply(end, apply(start, key));
+        assert!(memory[self.offset..] == expected, "{} bytes and the rest", self.cut);
+
+        appended(&self.payload, &expected, key);
     }
 }

@@ -18,6 +18,7 @@
 
 mod commands;
 mod cut;
+mod extended;
 mod extensions;
 mod frame_header;
 mod http;
@@ -33,6 +34,7 @@ mod web;
 pub(crate) mod wire;
 
 pub use commands::commands;
+pub use extended::extended;
 pub use extensions::extensions;
 pub use frame_header::frame_header;
 pub use mask::mask;

@@ -4,6 +4,8 @@
 //! Input: what the peer puts on the wire, from its first frame on. Of `inflate`,
 //! a byte of configuration before that.
 
+mod room;
+
 use std::sync::{Arc, LazyLock};
 
 use super::cut::{Cut, ways};
@@ -17,12 +19,14 @@ use sockeye::{
 pub fn receive_server(data: &[u8]) {
     let story = SERVER.any_cut(data);
     assert!(story.out.len() <= data.len() + 4, "a server's replies never amplify");
+    room::check(SERVER, data, &story);
     Engine { is_closing: true, ..SERVER }.any_cut(data);
 }
 
 pub fn receive_client(data: &[u8]) {
     let story = CLIENT.any_cut(data);
     assert!(story.out.len() <= 3 * data.len() + 8, "a client adds a key to each frame, no more");
+    room::check(CLIENT, data, &story);
     Engine { is_closing: true, ..CLIENT }.any_cut(data);
 }
 
@@ -38,7 +42,9 @@ pub fn inflate(data: &[u8]) {
     };
     // A server's peer masks: mutations of what it compresses say little.
     let engine = if flags & 2 == 0 { CLIENT } else { SERVER };
-    let story = Engine { params: Some(params), ..engine }.any_cut(wire);
+    let engine = Engine { params: Some(params), ..engine };
+    let story = engine.any_cut(wire);
+    room::check(engine, wire, &story);
     for told in &story.told {
         if let Told::Data { bytes, .. } = told {
             assert!(bytes.len() as u64 <= MAX_INFLATED_LEN);
@@ -112,7 +118,7 @@ struct Story {
 
 /// An event; those of one message are put together unless another came in
 /// between.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Told {
     Data { kind: MessageKind, bytes: Vec<u8>, is_last: bool },
     Ping(Vec<u8>),
@@ -132,6 +138,13 @@ impl Engine {
             return with(INFLATING.clone()).with_deflate(params);
         }
         with(CONFIG.clone())
+    }
+
+    fn inflates(self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.params.is_some();
+        #[cfg(not(feature = "deflate"))]
+        false
     }
 
     /// Runs in every way, and gives the story that all of them told.
@@ -176,6 +189,11 @@ impl Engine {
                 Room::Least => listener.drain_by_least_room(&mut ws, piece, &mut out),
             }
         }
+        self.end(ws, listener.told, out)
+    }
+
+    /// The story of a run, whose input is over.
+    fn end(self, mut ws: Connection, told: Vec<Told>, out: Vec<u8>) -> Story {
         let closed = ws.closed();
         let frame_remaining = closed.is_none().then(|| ws.frame_remaining());
         let is_open = ws.is_open();
@@ -183,7 +201,6 @@ impl Engine {
         let at_eof = ws.receive_eof();
         assert!(closed.is_none_or(|closed| closed == at_eof), "an outcome is final");
         assert_eq!(ws.receive_eof(), at_eof);
-        let told = listener.told;
         Story { told, out, is_open, should_close_transport, frame_remaining, closed, at_eof }
     }
 
