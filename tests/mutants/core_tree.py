@@ -27,7 +27,12 @@ FOLDERS = SHARED + ["simulation"]
 # Fewer of the runs that are made by chance: what breaks a rule shows in the first of them.
 FEWER = {"simulation/seeds.rs": ("const SEEDS: u64 = 3000;", "const SEEDS: u64 = 200;")}
 
-FEATURES = ["--no-default-features", "--features", "std,deflate"]
+# All that change the core, so that what they bring is held too. `simd` for masks; their plain way, and that of UTF-8, are
+# compiled for tests beside it.
+FEATURES = ["--no-default-features", "--features", "std,deflate,http,simd"]
+
+# A bridge to other libraries, whose tests are those of adapters. (That of streams has its own, tests/rfc8441_http.rs.)
+LEFT_OUT = ["src/handshake/http.rs"]
 
 # The whole lock file, which cargo cuts down to what is needed here.
 LOCK = "Cargo.lock.whole"
@@ -91,7 +96,7 @@ def folder_file(path):
 
 
 # What there is for builds without these features: a line, or a block.
-OTHERWISE = re.compile(r"""^( *)#\[cfg\(not\(feature = "(?:deflate|std)"\)\)\]\n"""
+OTHERWISE = re.compile(r"""^( *)#\[cfg\(not\(feature = "(?:deflate|simd|simdutf8|std)"\)\)\]\n"""
                        r"""(?:\1#\[.*\n)*\1(?:\S.*;\n|\S.*{\n(?:.*\n)*?\1}\n)""", re.M)
 
 
