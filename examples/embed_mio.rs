@@ -292,7 +292,11 @@ impl Client {
                 self.flush(out, now)?;
                 continue;
             }
-            match self.stream.read(read) {
+            let room = self.session.room();
+            let has_room = !room.is_empty();
+            let target = if has_room { room } else { &mut read[..] };
+            let asked = target.len();
+            match self.stream.read(target) {
                 Ok(0) => {
                     self.can_read = false;
                     self.session.receive_eof();
@@ -300,9 +304,13 @@ impl Client {
                 Ok(len) => {
                     // A short read leaves nothing behind, but the end. (Of epoll
                     // and kqueue that is true; elsewhere, read on.)
-                    self.can_read = len == READ_LEN || self.is_ending;
-                    let received = self.session.receive(&mut read[..len], memory, out);
-                    received.map_err(io::Error::other)?;
+                    self.can_read = len == asked || self.is_ending;
+                    if has_room {
+                        self.session.receive_room(len, memory, out);
+                    } else {
+                        let received = self.session.receive(&mut read[..len], memory, out);
+                        received.map_err(io::Error::other)?;
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.can_read = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

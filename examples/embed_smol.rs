@@ -175,14 +175,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.session.keep_time(false, self.clock.now(), out);
                 return Poll::Ready(Ok(std::mem::take(out)));
             }
-            let read_some = if self.session.wants_bytes() {
-                Pin::new(&mut self.stream).poll_read(cx, read)
-            } else {
-                Poll::Pending
+            let wants_bytes = self.session.wants_bytes();
+            let room = self.session.room();
+            let has_room = !room.is_empty();
+            let target = if has_room { room } else { &mut read[..] };
+            let read_some = match wants_bytes {
+                true => Pin::new(&mut self.stream).poll_read(cx, target),
+                false => Poll::Pending,
             };
             let has_looked = read_some.is_pending();
             match read_some {
                 Poll::Ready(Ok(0)) => self.session.receive_eof(),
+                Poll::Ready(Ok(len)) if has_room => self.session.receive_room(len, memory, out),
                 Poll::Ready(Ok(len)) => {
                     let received = self.session.receive(&mut read[..len], memory, out);
                     received.map_err(io::Error::other)?;

@@ -18,8 +18,10 @@ use sockeye::blocking::{Error, Sender, accept_with};
 use sockeye::handshake::Accept;
 use sockeye::{CloseCode, Config, Message, PreparedMessage};
 
-/// Messages that wait for a client at most.
+/// Messages that wait for a client at most, and bytes that one may have: 16
+/// MiB for one who is slow.
 const QUEUE_LEN: usize = 64;
+const MAX_MESSAGE_LEN: u64 = 256 << 10;
 
 fn main() -> ExitCode {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
@@ -37,6 +39,7 @@ fn run(addr: &str) -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     let room = Arc::new(Room::default());
     let mut config = Config::default();
+    config.max_message_len = MAX_MESSAGE_LEN;
     // Who takes nothing for so long answers no Ping either, and is let go.
     config.ping_interval = Some(Duration::from_secs(30));
     let config = Arc::new(config);

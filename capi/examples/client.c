@@ -1,4 +1,4 @@
-/* A client on a socket that blocks: sends a text, waits for its echo, and closes in good
+/* A client that waits for its socket: sends a text, waits for its echo, and closes in good
  * order.
  *
  *     client ws://HOST[:PORT][/PATH] TEXT
@@ -109,10 +109,15 @@ static void connect_to(const char *host, const char *port)
     if (error != 0)
         fail("%s: %s", host, gai_strerror(error));
     for (at = found; at != NULL; at = at->ai_next) {
-        fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
-        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) == 0)
+        fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+        error = fd < 0 || connect(fd, at->ai_addr, at->ai_addrlen) < 0 ? errno : 0;
+        if (fd >= 0 && error == EINPROGRESS) {
+            socklen_t len = sizeof error;
+            wait_for(POLLOUT, deadline);
+            getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+        }
+        if (error == 0)
             break;
-        error = errno;
         if (fd >= 0)
             close(fd);
         fd = -1;

@@ -88,6 +88,13 @@ impl Memory {
     pub fn new() -> Self {
         Self { scratch: vec![0; 64 << 10].into(), spare: Vec::new() }
     }
+
+    /// Keeps what a message was in for the next one.
+    fn keep(&mut self, buffer: Vec<u8>) {
+        if (self.spare.capacity()..=KEEP_LEN).contains(&buffer.capacity()) {
+            self.spare = buffer;
+        }
+    }
 }
 
 /// Something to be read from once the process is asked to end, by Ctrl-C or

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sockeye::handshake::{Accept, BuildError, Rejection, RequestError, Server};
 use sockeye::{Assembler, CloseCode, Config, Connection, Incoming, Input, Instant};
 
-use super::{ENOUGH, KEEP_LEN, LINGER, Memory, PATIENCE, answer};
+use super::{ENOUGH, LINGER, Memory, PATIENCE, answer};
 
 pub struct Session {
     phase: Phase,
@@ -130,6 +130,26 @@ impl Session {
         Ok(())
     }
 
+    /// Where the next bytes are best read to, if not to memory of the loop's: a
+    /// large message that is coming has room for them. Then
+    /// [`receive_room`](Self::receive_room).
+    pub fn room(&mut self) -> &mut [u8] {
+        match &mut self.phase {
+            Phase::Open { ws, assembler, held: None } => assembler.room(ws),
+            _ => &mut [],
+        }
+    }
+
+    /// The first `len` bytes of the [room](Self::room) have come.
+    pub fn receive_room(&mut self, len: usize, memory: &mut Memory, out: &mut Vec<u8>) {
+        let Phase::Open { ws, assembler, .. } = &mut self.phase else { return };
+        // A `Vec` has room for what may have to be said.
+        if let Some(message) = assembler.receive_room(len, ws, out) {
+            let _ = answer(&message, ws, out);
+            memory.keep(message.into_buffer());
+        }
+    }
+
     fn receive_frames(&mut self, bytes: &mut [u8], memory: &mut Memory, out: &mut Vec<u8>) {
         let Phase::Open { ws, assembler, held } = &mut self.phase else { return };
         let mut gathered = held.take().unwrap_or_default();
@@ -160,10 +180,7 @@ impl Session {
         if out.len() >= ENOUGH && (left > 0 || ws.is_inflating()) {
             *held = Some(bytes[bytes.len() - left..].to_vec());
         }
-        memory.spare = assembler.take_buffer();
-        if memory.spare.capacity() > KEEP_LEN {
-            memory.spare = Vec::new();
-        }
+        memory.keep(assembler.take_buffer());
     }
 
     /// The client sends no more.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses some of it
 
+use std::collections::BTreeSet;
 use std::env::{self, consts};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -11,16 +12,17 @@ use std::thread;
 
 use crate::sockets::Task;
 
-/// One of the examples, where cargo puts them; built if it is not there.
+/// One of the examples, where cargo puts them, as its source is now: to run one
+/// test program does not build them.
 pub fn example(name: &str) -> PathBuf {
-    static BUILDING: Mutex<()> = Mutex::new(());
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let test = env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
     let path = profile.join("examples").join(format!("{name}{}", consts::EXE_SUFFIX));
-    let _building = BUILDING.lock().unwrap();
-    if !path.exists() {
+    let mut built = BUILT.lock().unwrap();
+    if built.insert(name.into()) {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--examples"]);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]);
         cargo.args(["--features", &features()]).arg("--target-dir").arg(profile.parent().unwrap());
         if profile.ends_with("release") {
             cargo.arg("--release");
