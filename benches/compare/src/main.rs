@@ -11,7 +11,7 @@ use sockeye_compare::{echo, measure, report};
 const USAGE: &str = "\
 usage: compare memory [--quick] [--only ENGINE] [--times N] [WORD...]
        compare echo [--quick] [WORD...]
-       compare report [--quick] FROM TO DATE RUSTC
+       compare report [--quick] FROM TO DATE WITH
        compare serve SERVER";
 
 fn main() -> ExitCode {
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
         }
         Some((command, words)) if command == "echo" => echo(quick, words),
         Some((command, [name])) if command == "serve" => serve(name),
-        Some((command, [from, to, date, rustc])) if command == "report" => {
-            report::write(Path::new(from), Path::new(to), date, rustc, quick)
+        Some((command, [from, to, date, with])) if command == "report" => {
+            report::write(Path::new(from), Path::new(to), date, with, quick)
         }
         _ => {
             eprintln!("{USAGE}");

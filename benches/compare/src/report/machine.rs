@@ -20,7 +20,7 @@ pub(super) struct About {
     pub(super) versions: Vec<(String, String)>,
 }
 
-pub(super) fn about(rustc: &str) -> io::Result<About> {
+pub(super) fn about(with: &str) -> io::Result<About> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let models: Vec<&str> = cpus
         .lines()
@@ -33,7 +33,7 @@ pub(super) fn about(rustc: &str) -> io::Result<About> {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let kernel = kernel.split(|c| !is_number(c)).next().unwrap_or_default();
     let arch = std::env::consts::ARCH;
-    let machine = format!("{model}, {cores} cores, {arch}, Linux {kernel}, {rustc}");
+    let machine = format!("{model}, {cores} cores, {arch}, Linux {kernel}, {with}");
     Ok(About { machine, versions: versions() })
 }
 

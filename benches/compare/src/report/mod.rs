@@ -13,8 +13,8 @@ use crate::results::Line;
 use table::Table;
 
 /// Reads all results in `from`, and writes `DATE.md`, `DATE.tsv` and plots to
-/// `to`.
-pub fn write(from: &Path, to: &Path, date: &str, rustc: &str, is_quick: bool) -> io::Result<()> {
+/// `to`. `with` names the compiler, our commit and the command.
+pub fn write(from: &Path, to: &Path, date: &str, with: &str, is_quick: bool) -> io::Result<()> {
     let mut text = String::new();
     for name in ["memory", "footprint", "echo"] {
         match fs::read_to_string(from.join(name).with_extension("tsv")) {
@@ -37,7 +37,7 @@ pub fn write(from: &Path, to: &Path, date: &str, rustc: &str, is_quick: bool) ->
         plot::write(&to.join(&file), part).map_err(io::Error::other)?;
         plots.push(file);
     }
-    let about = machine::about(rustc)?;
+    let about = machine::about(with)?;
     fs::write(to.join(format!("{date}.md")), page::page(&table, &about, date, &plots, is_quick))?;
     print!("{}", page::short(&table));
     Ok(())
