@@ -36,6 +36,14 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    // `cargo test --benches`: in builds whose counts say nothing.
+    if !env::args().any(|arg| arg == "--bench") {
+        for mut row in rows::all() {
+            (row.work)(measured);
+            println!("{}: done once, not counted", row.name);
+        }
+        return ExitCode::SUCCESS;
+    }
     let counted = count();
     if env::args().any(|arg| arg == "--write") {
         let lines: String = counted.iter().map(|(name, n)| format!("{name}\t{n:.1}\n")).collect();

@@ -45,7 +45,7 @@ fn each_with(args: &'static [&'static str], test: impl Fn(Server) + Copy + Send 
         .filter_map(|name| match start(name) {
             Ok(server) => Some((name, Task::start(move || test(server)))),
             Err(ended) => {
-                assert_refused(name, &ended);
+                ended.assert_without_io_uring(name);
                 None
             }
         })
@@ -62,17 +62,6 @@ fn each_with(args: &'static [&'static str], test: impl Fn(Server) + Copy + Send 
             resume_unwind(panic)
         });
     }
-}
-
-/// A kernel may have no io_uring for us. Then the example says so, which is all of
-/// it that can be tested here; and that is said past the test harness.
-#[track_caller]
-fn assert_refused(name: &str, ended: &Ended) {
-    assert_eq!(name, "embed_io_uring", "{ended:?}");
-    let reason = if cfg!(target_os = "linux") { "the kernel refuses" } else { "another system" };
-    ended.assert_failed(2, reason);
-    let loud = format!("NOT TESTED, but for its refusal: {}", ended.stderr);
-    std::io::stderr().write_all(loud.as_bytes()).unwrap();
 }
 
 fn connect_with(port: u16, set: impl FnOnce(&mut Config)) -> WebSocket<Stream> {

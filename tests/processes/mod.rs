@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::env::{self, consts};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, mpsc};
@@ -76,6 +76,21 @@ impl Ended {
         assert_eq!(self.stderr.matches('\n').count(), 1, "{self:?}");
         assert!(self.stderr.ends_with('\n') && self.stderr.contains(word), "{word}: {self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");
+    }
+
+    /// A kernel may have no io_uring for the example. Then it says so, which is all of
+    /// it that can be tested there; and that is said past the test harness. With
+    /// `SOCKEYE_IO_URING=required`, as in CI, it is a failure.
+    #[track_caller]
+    pub fn assert_without_io_uring(&self, example: &str) {
+        assert_eq!(example, "embed_io_uring", "{self:?}");
+        let required = env::var_os("SOCKEYE_IO_URING").is_some_and(|v| v == "required");
+        assert!(!required, "io_uring is required here: {self:?}");
+        let reason =
+            if cfg!(target_os = "linux") { "the kernel refuses" } else { "another system" };
+        self.assert_failed(2, reason);
+        let loud = format!("NOT TESTED, but for its refusal: {}", self.stderr);
+        std::io::stderr().write_all(loud.as_bytes()).unwrap();
     }
 }
 
