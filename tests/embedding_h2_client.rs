@@ -36,8 +36,8 @@ fn client_of_any<F: Future<Output = ()>>(
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     listener.set_nonblocking(true).unwrap();
-    let client = move || Ended::of(Command::new(example("embed_h2")).args(["client", &addr, "1"]));
-    let client = Task::start(client);
+    let program = example("embed_h2");
+    let client = Task::start(move || Ended::of(Command::new(program).args(["client", &addr, "1"])));
     bounded(move || async move {
         let listener = TcpListener::from_std(listener).unwrap();
         serves(Server::accept(listener, enable_connect_protocol).await).await;

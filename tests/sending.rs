@@ -43,6 +43,9 @@ fn an_output_can_be_lent() {
         let (mut owned, mut lent) = (Vec::new(), Vec::new());
         engine.connection().send_text("hello", &mut owned).unwrap();
         engine.connection().send_text("hello", &mut &mut lent).unwrap();
+        let prepared = PreparedMessage::text("to all");
+        let sent = engine.connection().send_prepared(&prepared, &mut owned);
+        assert_eq!(engine.connection().send_prepared(&prepared, &mut &mut lent), sent);
         assert_eq!(lent, owned);
         let mut room = [0; 4];
         let mut fixed = FixedOutput::new(&mut room);

@@ -23,7 +23,8 @@ pub fn example(name: &str) -> PathBuf {
     if built.insert(name.into()) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]);
-        cargo.args(["--features", &features()]).arg("--target-dir").arg(profile.parent().unwrap());
+        cargo.args(["--no-default-features", "--features", &features()]);
+        cargo.arg("--target-dir").arg(profile.parent().unwrap());
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
@@ -177,19 +178,21 @@ impl Server {
     }
 }
 
-/// The features that this test was built with, and so the examples.
+/// The features that this test was built with, all of them: an example that is
+/// built with others has everything built anew.
 fn features() -> String {
-    let all = [
-        ("deflate", cfg!(feature = "deflate")),
-        ("http", cfg!(feature = "http")),
-        ("proxy", cfg!(feature = "proxy")),
-        ("rustls", cfg!(feature = "rustls")),
-        ("tokio", cfg!(feature = "tokio")),
-        ("tracing", cfg!(feature = "tracing")),
-        ("url", cfg!(feature = "url")),
-        ("web", cfg!(feature = "web")),
-        ("webpki-roots", cfg!(feature = "webpki-roots")),
-    ];
+    macro_rules! features {
+        ($($name:literal)*) => { [$(($name, cfg!(feature = $name))),*] };
+    }
+    let all = features!(
+        "default" "std" "simdutf8" "simd" "url" "web" "deflate" "tokio" "rustls" "webpki-roots" "proxy"
+        "http" "tracing"
+    );
+    let manifest = include_str!("../../Cargo.toml");
+    let (_, listed) = manifest.split_once("\n[features]\n").unwrap();
+    let (listed, _) = listed.split_once("\n[").unwrap();
+    let listed = listed.lines().filter_map(|line| Some(line.split_once(" = [")?.0));
+    assert!(listed.eq(all.map(|(name, _)| name)), "Cargo.toml has other features than {all:?}");
     let names = all.into_iter().filter_map(|(name, is_on)| is_on.then_some(name));
     names.collect::<Vec<_>>().join(",")
 }

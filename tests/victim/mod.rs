@@ -65,6 +65,8 @@ fn each(
     attack: impl Fn(&Victim) + Copy + Send + 'static,
     command: impl Fn(&str) -> Command + Copy + Send + 'static,
 ) {
+    // Building them has all the time that it takes.
+    SERVERS.iter().for_each(|name| drop(example(name)));
     let start = |name| Task::start(move || attack(&Victim::start(name, &mut command(name))));
     let all: Vec<_> = SERVERS.iter().map(|name| start(*name)).collect();
     // All of them, whatever becomes of the first: a server that nobody waits for
