@@ -17,6 +17,13 @@ fn run(server: &Server, target: &str, text: Option<&str>) -> Ended {
     Ended::of(Command::new(example("web_client")).arg(url).args(text))
 }
 
+/// Does this once both programs are built: the time of a test does not count that.
+#[track_caller]
+fn with_programs(test: impl FnOnce() + Send + 'static) {
+    ["echo_server", "web_client"].map(example);
+    bounded(test);
+}
+
 #[track_caller]
 fn assert_said(ended: &Ended, status: i32, stdout: &[&str], stderr: &[&str]) {
     assert_eq!(ended.status, Some(status), "{ended:?}");
@@ -26,7 +33,7 @@ fn assert_said(ended: &Ended, status: i32, stdout: &[&str], stderr: &[&str]) {
 
 #[test]
 fn web_client_greets_prints_what_comes_back_and_closes() {
-    bounded(|| {
+    with_programs(|| {
         let server = Server::start("echo_server", &[]);
         let here = format!("ws://127.0.0.1:{}", server.port);
         for (text, expected) in
@@ -47,7 +54,7 @@ fn web_client_greets_prints_what_comes_back_and_closes() {
 
 #[test]
 fn web_client_fires_error_and_close_when_it_is_refused() {
-    bounded(|| {
+    with_programs(|| {
         let server = Server::start("echo_server", &[]);
         let closed = ["state: Closed", "close: 1006 \"\" clean: false"];
         let ended = run(&server, "/?status=403", None);
@@ -62,7 +69,7 @@ fn web_client_fires_error_and_close_when_it_is_refused() {
 
 #[test]
 fn web_client_fires_error_and_close_when_the_server_breaks_off() {
-    bounded(|| {
+    with_programs(|| {
         let server = Server::start("echo_server", &[]);
         // It ends TCP before it reads what was sent, which makes a reset of it.
         let ended = run(&server, "/?abort", None);
@@ -76,7 +83,7 @@ fn web_client_fires_error_and_close_when_the_server_breaks_off() {
 
 #[test]
 fn web_client_says_what_is_wrong_with_its_url() {
-    bounded(|| {
+    with_programs(|| {
         let client = example("web_client");
         for url in ["ftp://localhost/", "ws://localhost/#fragment", "nonsense"] {
             Ended::of(Command::new(&client).arg(url)).assert_failed(1, "SyntaxError");
