@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use sockeye::{FixedOutput, MessageKind, PreparedMessage, SendError};
+use sockeye::{FixedOutput, MessageKind, Output, PreparedMessage, SendError};
 
 #[test]
 fn s5_6_messages_go_out_in_one_frame() {
@@ -51,6 +51,32 @@ fn an_output_can_be_lent() {
         let mut fixed = FixedOutput::new(&mut room);
         assert!(engine.connection().send_text("hello", &mut &mut fixed).is_err());
         assert_eq!(fixed.filled(), b"");
+    }
+}
+
+/// All that an output has to have.
+struct Least(Vec<u8>);
+
+impl Output for Least {
+    fn has_room(&self, _len: usize) -> bool {
+        true
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        Output::append(&mut self.0, bytes)
+    }
+}
+
+#[test]
+fn an_output_that_only_appends_is_sent_the_same() {
+    for engine in both() {
+        for len in [0, 20, 125, 126, 1000, 65_536, 100_000] {
+            let data = Random(len as u64).bytes(len);
+            let (mut vec, mut least) = (Vec::new(), Least(Vec::new()));
+            engine.connection().send_binary(&data, &mut vec).unwrap();
+            engine.connection().send_binary(&data, &mut least).unwrap();
+            assert!(least.0 == vec, "{len} bytes");
+        }
     }
 }
 

@@ -30,13 +30,12 @@ impl Connection {
     pub fn note_time(&mut self, now: Instant) -> Option<Instant> {
         let happened = core::mem::take(&mut self.happened);
         let config = &*self.config;
-        let has_deadlines = config.ping_interval.is_some() || config.idle_timeout.is_some();
         if self.closing.phase() == Phase::Gone {
             return None;
         }
         let release = self.compression.as_mut().and_then(|c| c.tx.note_time(now));
-        if !(has_deadlines || happened.matters(config) || self.timers.is_some()) {
-            return release;
+        if self.timers.is_none() && !happened.matters(config) {
+            return release; // with deadlines it has mattered that it opened
         }
         let timers = Timers::get(&mut self.timers);
         timers.arm(happened, self.rx.is_inside_frame(), config, now);
