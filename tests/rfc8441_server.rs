@@ -163,8 +163,13 @@ fn s4_a_connect_without_a_protocol_makes_no_tunnel() {
     let tunnel: [Field; 2] = [(":method", b"CONNECT"), (":authority", b"example.com:25")];
     let error = parse(&tunnel).unwrap_err();
     assert_eq!((error, error.is_malformed(), error.status()), (ProtocolMissing, false, 501));
-    // Such a one has neither of these (RFC 9113, section 8.5).
-    assert_malformed(&without(":protocol"), PseudoHeader);
+    // Such a one has neither a scheme nor a path (RFC 9113, section 8.5), nor half of that.
+    let whole = without(":protocol");
+    assert_malformed(&whole, PseudoHeader);
+    for half in [":scheme", ":path"] {
+        let section: Vec<_> = whole.iter().copied().filter(|(name, _)| *name != half).collect();
+        assert_malformed(&section, PseudoHeader);
+    }
 }
 
 #[test]
