@@ -359,6 +359,24 @@ fn a_message_that_leaves_scratch_room_is_one_chunk() {
     }
 }
 
+/// Each is a stream of its own. However many there are in the input, all are inflated
+/// at once: the rest of a payload is masked again for each call, and a peer could
+/// make that many times what it sends.
+#[test]
+fn s7_2_3_4_final_blocks_that_are_there_come_in_one_chunk() {
+    for engine in both_compressing() {
+        let payload = [b"\x01\x01\x00\xfe\xffa".repeat(1000), vec![0x00]].concat();
+        let mut bytes = engine.peer_sends([binary_of(payload)]);
+        let mut scratch = vec![0; 16 << 10];
+        let mut input = Input::with_scratch(&mut bytes, &mut scratch);
+        let mut ws = engine.connection();
+        let Some(Event::Binary(chunk)) = ws.receive(&mut input, &mut Vec::new()) else {
+            panic!("no chunk")
+        };
+        assert_eq!((chunk.as_bytes(), chunk.is_last()), (&[b'a'; 1000][..], true));
+    }
+}
+
 // ---- text ----------------------------------------------------------------------------
 
 /// Each character is as long as they can be.
