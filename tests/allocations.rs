@@ -25,7 +25,7 @@ fn memory_is_what_the_documentation_says() {
     let (allocations, live, _) =
         count(|| Connection::client(Seed::from_bytes([1; 32]), config.clone()));
     assert_eq!(allocations, 1, "a client's connection");
-    assert!(live <= 400, "{live} bytes of a client's connection");
+    assert_eq!(live, 260, "bytes of a client's connection: SECURITY.md says so");
     println!("connection: {} bytes, and {live} of heap for a client", size_of::<Connection>());
 
     // The handshake of a server allocates nothing.
@@ -50,6 +50,7 @@ fn memory_is_what_the_documentation_says() {
     pings_in_one_piece(&config);
     messages_in_steady_state(&config);
     announced_lengths(&config);
+    room(&config);
 }
 
 /// The payload of a Ping is borrowed where it came, be it after its header.
@@ -173,4 +174,30 @@ fn announced_lengths(config: &Arc<Config>) {
     println!("a message of {len} bytes: {peak} at the peak, {live} left behind");
     assert!(peak <= 2 * len + 4096, "{peak} at the peak");
     assert_eq!(live, 0, "left behind");
+}
+
+/// An assembler's room doubles with what has come, not with each read, and ends where
+/// the message does.
+fn room(config: &Arc<Config>) {
+    let len = 1_000_000_u64;
+    let mut ws = Connection::client(Seed::from_bytes([1; 32]), config.clone());
+    let (mut assembler, mut out) = (Assembler::new(), Vec::new());
+    let mut first = [&[0x82, 0x7f][..], &len.to_be_bytes(), &[7; 4096]].concat();
+    let (_, mut capacity, _) = count(|| {
+        let event = ws.receive(&mut Input::new(&mut first), &mut out).unwrap();
+        assert_eq!(assembler.push(event), None);
+    });
+    let (mut capacities, mut message) = (vec![capacity], None);
+    while message.is_none() {
+        let mut lent = 0;
+        let (_, more, _) = count(|| lent = assembler.room(&ws).len());
+        assert_ne!(lent, 0, "of {}", ws.frame_remaining());
+        if more > 0 {
+            capacity += more;
+            capacities.push(capacity);
+        }
+        message = assembler.receive_room(lent, &mut ws, &mut out);
+    }
+    let doubled = (12..20).map(|doublings| 1 << doublings);
+    assert_eq!(capacities, doubled.chain([1_000_000]).collect::<Vec<_>>());
 }

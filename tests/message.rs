@@ -349,6 +349,22 @@ fn room_is_used_up_before_more_is_made() {
 }
 
 #[test]
+fn there_is_room_for_4_kib_or_more_of_a_message_that_has_begun() {
+    for engine in both() {
+        for left in [1, 1000, 4095, 4096, 4097, 70_000] {
+            let wire = engine.peer_sends([binary(vec![7; 10_000 + left])]);
+            let mut come = wire[..wire.len() - left].to_vec();
+            let (mut ws, mut assembler) = (engine.connection(), Assembler::new());
+            let event = ws.receive(&mut Input::new(&mut come), &mut Vec::new()).unwrap();
+            assert!(assembler.push(event).is_none());
+            assert_eq!(assembler.room(&ws).is_empty(), left < 4096, "{left}");
+            // Not for one whose beginning went elsewhere.
+            assert!(Assembler::new().room(&ws).is_empty());
+        }
+    }
+}
+
+#[test]
 fn there_is_room_only_for_binary_messages_that_are_not_compressed() {
     let long = "x".repeat(1 << 16);
     let cut = |engine: &Engine, frame: Frame| {
