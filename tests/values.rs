@@ -146,11 +146,13 @@ fn a_clock_counts_from_its_creation() {
 
 // ---- saying ---------------------------------------------------------------------
 
-/// Each says something, in a line, and no two the same.
+/// Each says something, in a line, and no two the same; and all that there is to
+/// say, with nothing behind it.
 fn say(errors: &[&dyn std::error::Error]) {
     let said: BTreeSet<String> = errors.iter().map(|error| error.to_string()).collect();
     assert_eq!(said.len(), errors.len(), "{said:?}");
     assert!(said.iter().all(|line| line.len() > 10 && !line.contains('\n')), "{said:?}");
+    assert!(errors.iter().all(|error| error.source().is_none()));
 }
 
 #[test]

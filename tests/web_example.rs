@@ -20,7 +20,9 @@ fn run(server: &Server, target: &str, text: Option<&str>) -> Ended {
 /// Does this once both programs are built: the time of a test does not count that.
 #[track_caller]
 fn with_programs(test: impl FnOnce() + Send + 'static) {
-    ["echo_server", "web_client"].map(example);
+    for program in ["echo_server", "web_client"] {
+        example(program);
+    }
     bounded(test);
 }
 

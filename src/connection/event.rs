@@ -35,10 +35,9 @@ pub enum Event<'b> {
     /// A Pong, asked for or not.
     Pong(ControlPayload<'b>),
     /// The peer's Close frame; the answer is in the output already, if this is
-    /// not the answer to ours. A message
-    /// that it cut short is void (section 5.4 lets no other end it). Nothing
-    /// comes after this. (Boxed because it comes once, and every other event
-    /// is small.)
+    /// not the answer to ours. A message that it cut short is void (section 5.4
+    /// lets no other end it). Nothing comes after this. (Boxed because it comes
+    /// once, and every other event is small.)
     Close(Box<CloseFrame>),
     /// The peer broke a rule; the Close frame that says so is in the output
     /// already, unless we had sent one before (section 7.1.7). Nothing comes
