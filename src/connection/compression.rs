@@ -169,10 +169,7 @@ impl Inflation {
     /// All of a message has been inflated.
     pub(super) fn finish(&mut self) -> Result<(), Corrupt> {
         self.is_compressed = false;
-        let result = match &mut self.inflater {
-            Some(inflater) => inflater.finish(),
-            None => Ok(()),
-        };
+        let result = self.inflater.as_deref_mut().map_or(Ok(()), Inflater::finish);
         if !self.keeps_context {
             self.give_back();
         }
