@@ -19,10 +19,11 @@ use crate::frames::{Content, Kind};
 use crate::memory::handshake::Responder;
 use crate::pipe::{Pipe, Sink};
 
-/// Bytes of a read; what the engine leaves is at most a header.
-const READ_LEN: usize = 64 << 10;
-/// The same where large messages come: what is behind these has room of its own.
-const FIRST_LEN: usize = 16 << 10;
+/// Bytes of a read: a message of 16 KiB with its header. Twice as much does not stay
+/// in the first-level cache from when it is read until it is unmasked.
+const READ_LEN: usize = (16 << 10) + 16;
+/// The same where another large message may begin, which then has room of its own.
+const FIRST_LEN: usize = 4 << 10;
 /// Compressed messages are inflated into so much at a time.
 const SCRATCH_LEN: usize = 64 << 10;
 /// From here on a payload is written from where it is, as in the adapters.
@@ -122,27 +123,27 @@ struct Whole {
     assembler: Assembler,
     pipe: Pipe,
     out: Vec<u8>,
-    /// The last message was large, and so will be the next: little of it is read
-    /// until there is room for it.
-    large: bool,
-    /// This message was read into room of its own.
+    /// The last message was read to room of its own, most of it, as the next may be.
     roomed: bool,
-    /// Large messages in a row that were not: in fragments too short for that.
-    in_vain: u32,
 }
 
 impl Whole {
     fn new(setup: &Setup) -> Self {
         let (ws, assembler) = (connection(setup), Assembler::new());
         drop(Lent::new(&READ, READ_LEN));
-        Self {
-            ws,
-            assembler,
-            pipe: setup.pipe(),
-            out: Vec::new(),
-            large: false,
-            roomed: false,
-            in_vain: 0,
+        Self { ws, assembler, pipe: setup.pipe(), out: Vec::new(), roomed: false }
+    }
+
+    /// How much to read where there is no room for it. Of a large message the rest of
+    /// its frame and no more: the next begins with a read then, and needs no putting
+    /// together if it is whole in there.
+    fn read_len(&self) -> usize {
+        let rest = usize::try_from(self.ws.frame_remaining()).unwrap_or(usize::MAX);
+        let is_large = rest.saturating_add(self.assembler.len()) > READ_LEN / 2;
+        match rest {
+            1.. if is_large => rest.min(READ_LEN),
+            _ if self.roomed => FIRST_LEN,
+            _ => READ_LEN,
         }
     }
 }
@@ -155,28 +156,23 @@ impl Receive for Whole {
             // The rest of a large message goes to where it belongs.
             let room = self.assembler.room(&self.ws);
             if !room.is_empty() {
-                self.roomed = true;
-                let len = self.pipe.read(room).expect("memory");
+                let most = room.len().min(READ_LEN);
+                let len = self.pipe.read(&mut room[..most]).expect("memory");
                 if let Some(message) = self.assembler.receive_room(len, &mut self.ws, &mut self.out)
                 {
                     visit.message(kind(message.kind()), message.as_bytes());
-                    (self.roomed, self.in_vain) = (false, 0);
-                    self.large = message.as_bytes().len() > READ_LEN / 2;
+                    self.roomed = message.as_bytes().len() > READ_LEN;
                     self.assembler.put_buffer(message.into_buffer());
                     received += 1;
                 }
                 continue;
             }
-            let most = if self.large && self.in_vain < 3 { FIRST_LEN } else { READ_LEN };
-            let len = self.pipe.read(&mut lent.memory[..most]).expect("memory");
+            let len = self.pipe.read(&mut lent.memory[..self.read_len()]).expect("memory");
             let mut input = Input::new(&mut lent.memory[..len]);
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
                 match self.assembler.push(event) {
                     Some(Incoming::Message(message)) => {
-                        let is_large = message.kind() == MessageKind::Binary
-                            && message.as_bytes().len() > READ_LEN / 2;
-                        self.in_vain += u32::from(is_large && !self.roomed);
-                        (self.large, self.roomed) = (is_large, false);
+                        self.roomed = false;
                         visit.message(kind(message.kind()), message.as_bytes());
                         self.assembler.put_buffer(message.into_buffer());
                         received += 1;
