@@ -212,6 +212,7 @@ impl Connection {
     ///
     /// As [`send_text_fragment`](Self::send_text_fragment), but for room.
     /// Nothing has been masked.
+    #[inline]
     pub fn begin_frame(
         &mut self,
         kind: MessageKind,
@@ -232,6 +233,7 @@ impl Connection {
     ///
     /// [`SendError::MaskRequired`] for a client, and as
     /// [`begin_frame`](Self::begin_frame).
+    #[inline]
     pub fn begin_text(&mut self, text: &str, fin: bool) -> Result<EncodedHeader, SendError> {
         self.tx.check_unmasked()?;
         Ok(self.begin(Payload::Text(text), fin)?.encode())
@@ -243,11 +245,13 @@ impl Connection {
     /// # Errors
     ///
     /// As [`begin_text`](Self::begin_text).
+    #[inline]
     pub fn begin_binary(&mut self, data: &[u8], fin: bool) -> Result<EncodedHeader, SendError> {
         self.tx.check_unmasked()?;
         Ok(self.begin(Payload::Bytes(MessageKind::Binary, data), fin)?.encode())
     }
 
+    #[inline]
     fn begin(&mut self, payload: Payload<'_>, fin: bool) -> Result<FrameHeader, SendError> {
         self.check_open()?;
         let begins = !self.tx.is_inside_message();

@@ -184,6 +184,7 @@ impl Sender {
 
     /// The header of a fragment whose payload follows by other means; masked
     /// with its key, if it has one.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         payload: Payload<'_>,
@@ -199,6 +200,7 @@ impl Sender {
     }
 
     /// What sending this fragment would lead to, if it may be sent.
+    #[inline(always)] // what is given back in memory, in parts, is slow to be read
     fn next_fragment(&self, payload: Payload<'_>, fin: bool) -> Result<Fragment, SendError> {
         let kind = payload.kind();
         let opcode = match self.message {

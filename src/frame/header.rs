@@ -95,15 +95,20 @@ impl FrameHeader {
     /// Copies at most [`MAX_HEADER_LEN`] bytes; never allocates.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
-        let mut bytes = [0; MAX_HEADER_LEN];
         let (short_len, more) = split_len(self.len);
-        bytes[0] = self.first_byte();
-        bytes[1] = short_len;
-        bytes[2..2 + more].copy_from_slice(&self.len.to_be_bytes()[8 - more..]);
-        if let Some(key) = self.mask {
-            bytes[1] |= MASK;
-            bytes[2 + more..2 + more + KEY_LEN].copy_from_slice(&key);
-        }
+        let (mask, key) = match self.mask {
+            Some(key) => (MASK, u32::from_be_bytes(key)),
+            None => (0, 0),
+        };
+        // One number, from its top: what is written in parts is slow to be read
+        // right after.
+        let start = u16::from_be_bytes([self.first_byte(), mask + short_len]);
+        let len = if more == 0 { 0 } else { self.len };
+        let bits = 8 * more;
+        let all = (u128::from(start) << 112)
+            + (u128::from(len) << (112 - bits))
+            + (u128::from(key) << (80 - bits));
+        let [bytes @ .., _, _] = all.to_be_bytes();
         #[allow(clippy::cast_possible_truncation)] // at most 14
         let len = encoded_len(self.len, self.mask.is_some()) as u8;
         EncodedHeader { bytes, len }
