@@ -20,7 +20,7 @@ use crate::memory::handshake::Responder;
 use crate::pipe::{Pipe, Sink};
 
 /// Bytes of a read: a message of 16 KiB with its header. Twice as much does not stay
-/// in the first-level cache from when it is read until it is unmasked.
+/// in the first-level cache from when it is read until it is looked at.
 const READ_LEN: usize = (16 << 10) + 16;
 /// The same where another large message may begin, which then has room of its own.
 const FIRST_LEN: usize = 4 << 10;
@@ -123,15 +123,27 @@ struct Whole {
     assembler: Assembler,
     pipe: Pipe,
     out: Vec<u8>,
-    /// The last message was read to room of its own, most of it, as the next may be.
+    /// Bytes of a read to room of a message's own: for a client, who unmasks nothing, as
+    /// many as it has.
+    room_len: usize,
+    /// Some of the message in progress was read to room of its own.
+    in_room: bool,
+    /// The last message was large, and some of it was: the next may be like it.
     roomed: bool,
 }
 
 impl Whole {
     fn new(setup: &Setup) -> Self {
-        let (ws, assembler) = (connection(setup), Assembler::new());
         drop(Lent::new(&READ, READ_LEN));
-        Self { ws, assembler, pipe: setup.pipe(), out: Vec::new(), roomed: false }
+        Self {
+            ws: connection(setup),
+            assembler: Assembler::new(),
+            pipe: setup.pipe(),
+            out: Vec::new(),
+            room_len: if setup.is_server() { READ_LEN } else { usize::MAX },
+            in_room: false,
+            roomed: false,
+        }
     }
 
     /// How much to read where there is no room for it. Of a large message the rest of
@@ -146,6 +158,11 @@ impl Whole {
             _ => READ_LEN,
         }
     }
+
+    /// A message of so many bytes is whole.
+    fn ended(&mut self, len: usize) {
+        self.roomed = std::mem::take(&mut self.in_room) && len > READ_LEN;
+    }
 }
 
 impl Receive for Whole {
@@ -156,12 +173,13 @@ impl Receive for Whole {
             // The rest of a large message goes to where it belongs.
             let room = self.assembler.room(&self.ws);
             if !room.is_empty() {
-                let most = room.len().min(READ_LEN);
+                self.in_room = true;
+                let most = room.len().min(self.room_len);
                 let len = self.pipe.read(&mut room[..most]).expect("memory");
                 if let Some(message) = self.assembler.receive_room(len, &mut self.ws, &mut self.out)
                 {
                     visit.message(kind(message.kind()), message.as_bytes());
-                    self.roomed = message.as_bytes().len() > READ_LEN;
+                    self.ended(message.as_bytes().len());
                     self.assembler.put_buffer(message.into_buffer());
                     received += 1;
                 }
@@ -172,8 +190,8 @@ impl Receive for Whole {
             while let Some(event) = self.ws.receive(&mut input, &mut self.out) {
                 match self.assembler.push(event) {
                     Some(Incoming::Message(message)) => {
-                        self.roomed = false;
                         visit.message(kind(message.kind()), message.as_bytes());
+                        self.ended(message.as_bytes().len());
                         self.assembler.put_buffer(message.into_buffer());
                         received += 1;
                     }
