@@ -21,10 +21,10 @@
 //! 1. Wait until there is something to read, and read it into a buffer. One for
 //!    each thread is enough: what the engine does not use up it keeps itself, and
 //!    that is at most a header, a control frame or the beginning of a character.
-//!    16 to 64 KiB are a good size. From a socket more is no slower, and fewer
-//!    system calls if much is waiting; from memory, such as a TLS library's,
-//!    16 KiB are faster, up to twice, as what was copied is then still in the
-//!    first-level cache when it is unmasked.
+//!    16 to 64 KiB are a good size. From a socket the larger cost no more time,
+//!    and are fewer system calls; from memory, such as a TLS library's, 16 KiB can
+//!    be twice as fast, as what was copied is still in the first-level cache when
+//!    it is unmasked, or looked at.
 //! 2. Until the handshake is over, keep all that was read, and give it to
 //!    [`Server::receive`] or [`Client::receive`] whole. What lies behind the
 //!    [head](crate::handshake::Request::head_len) is frames: go on at 3 with it.
@@ -46,10 +46,11 @@
 //! made of them by an [`Assembler`](crate::Assembler), which copies nothing of
 //! those that came in one piece. Of a large binary message it names the place
 //! where the next bytes are to be read to ([`room`]), so that they are not copied
-//! either; then it is best to read little, some 4 KiB, where the next message may
-//! begin. Of a large message that has no room (it is text, or has not begun but
-//! for its header) read what is left of its frame ([`frame_remaining`]) and no
-//! more: the next one begins with a read then, and is in one piece if it fits.
+//! either. Where reads cost next to nothing, as from memory, two things more pay:
+//! to read little, some 4 KiB, where another large message may begin; and of a
+//! large message that has no room (it is text, or only its header has come) what
+//! is left of its frame ([`frame_remaining`]) and no more, so that the next one
+//! begins with a read, and is in one piece if it fits.
 //!
 //! # From the application to the network
 //!

@@ -137,8 +137,8 @@ impl<'a> From<&'a Message<'_>> for Message<'a> {
 /// own.
 const MIN_ROOM: usize = 4 << 10;
 
-/// Bytes of room at a time: more would not be in a processor's cache any more
-/// when they are unmasked.
+/// Bytes of room at a time: more would not be in a second-level cache any more
+/// when they are unmasked. Who wants less of it reads less.
 const MAX_ROOM: usize = 64 << 10;
 
 /// With less room left than this, more is made. Never for a few bytes: each of
