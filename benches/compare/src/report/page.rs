@@ -124,7 +124,7 @@ fn spread(table: &Table) -> String {
 }
 
 /// Rows for the README of the crate.
-const SHORT: [(&str, &str); 19] = [
+const SHORT: [(&str, &str); 21] = [
     ("Server receives", "binary 64 B, many in a read"),
     ("Server receives", "binary 64 B, one in a read"),
     ("Server receives", "binary 1 KiB"),
@@ -133,6 +133,8 @@ const SHORT: [(&str, &str); 19] = [
     ("Server receives", "ASCII 64 KiB"),
     ("Server receives", "CJK 1 KiB"),
     ("Server receives", "CJK 64 KiB in fragments of 4 KiB"),
+    ("Client receives", "binary 125 B, many in a read"),
+    ("Client receives", "binary 64 KiB"),
     ("Server sends", "binary 64 B, 16 in a write"),
     ("Server sends", "binary 64 KiB"),
     ("Client sends", "binary 64 B"),
